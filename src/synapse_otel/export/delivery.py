@@ -1,0 +1,173 @@
+"""The delivery of one journal: a lane for each signal that is sent, and what may be removed afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from synapse_otel.export.exporters import Exporter
+from synapse_otel.export.lane import Lane, MakeProjection, behind
+from synapse_otel.export.notices import Notices
+from synapse_otel.export.settings import SIGNALS, Signal
+from synapse_otel.journal.cursor import Cursor, CursorFile
+from synapse_otel.journal.directory import JournalPath
+from synapse_otel.journal.reader import Position, Source
+from synapse_otel.journal.records import Dropped
+from synapse_otel.models import Counts, DeliveryReport
+from synapse_otel.projection.logs import LogProjection
+from synapse_otel.projection.metrics import MetricProjection
+from synapse_otel.projection.resource import Origin
+from synapse_otel.projection.spans import SpanProjection
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where journals are delivered to, and how.
+
+    Attributes:
+        exporters: One for each signal that is sent; without any, nothing is.
+        notices: Tells a person what is wrong.
+        interval: Seconds between two repetitions of the progress gauges.
+        keep: Whether a delivered journal is kept.
+    """
+
+    exporters: Mapping[Signal, Exporter] = field(default_factory=dict)
+    notices: Notices = field(default_factory=Notices)
+    interval: float = 60.0
+    keep: bool = False
+
+    def projection(self, signal: Signal) -> MakeProjection:
+        """Return what makes the projection of `signal`."""
+        match signal:
+            case "traces":
+                return SpanProjection
+            case "logs":
+                return LogProjection
+            case "metrics":
+                return partial(MetricProjection, interval=int(self.interval * 1e9))
+
+
+class Delivery:
+    """Delivers one journal, signal by signal.
+
+    Args:
+        source: The journal.
+        origin: Who wrote it.
+        destination: Where to.
+        path: Where the journal's files are, None where it has none.
+    """
+
+    def __init__(self, source: Source, origin: Origin, destination: Destination, path: JournalPath | None) -> None:
+        self._source = source
+        self._destination = destination
+        self._path = path
+        self._trimmed = 0
+        self.lanes = [
+            Lane(
+                signal,
+                source,
+                origin,
+                destination.projection(signal),
+                exporter,
+                CursorFile(path.cursor(signal) if path else None),
+                destination.notices,
+                path.dead_letters if path else None,
+            )
+            for signal, exporter in destination.exporters.items()
+        ]
+
+    def step(self, now: float) -> bool:
+        """Let every lane send what it can; return whether one has moved."""
+        moved = [lane.step(now) for lane in self.lanes]
+        return any(moved)
+
+    def delivered(self, seq: int) -> bool:
+        """Return whether the records before `seq` were delivered to every endpoint that serves its signal."""
+        return any(not lane.unserved for lane in self.lanes) and not any(behind(lane, seq) for lane in self.lanes)
+
+    def waiting_until(self) -> float:
+        """Return when, on the monotonic clock, a lane that backs off goes on; infinity where none does."""
+        return min(
+            (lane.not_before for lane in self.lanes if lane.not_before and not lane.unserved), default=float("inf")
+        )
+
+    def hurry(self) -> None:
+        """Let lanes that back off try again now."""
+        for lane in self.lanes:
+            lane.hurry()
+
+    def low_water(self) -> int:
+        """Return the number of records that every lane has left behind."""
+        return min((lane.position.seq for lane in self.lanes if not lane.unserved), default=0)
+
+    def trim(self) -> None:
+        """Remove the segments that every signal has left behind, unless delivered journals are kept."""
+        if self._destination.keep or not self._path or not self.lanes or any(lane.unserved for lane in self.lanes):
+            return
+        reached = min(lane.position.segment for lane in self.lanes)
+        if reached <= self._trimmed:
+            return
+        self._trimmed = reached
+        for index in self._path.segments():
+            if index < reached:
+                self._path.segment(index).unlink(missing_ok=True)
+
+    def clean_up(self) -> None:
+        """Remove a journal that was delivered as a whole, unless it is kept or something in it was refused."""
+        if self._destination.keep or not self._path or any(lane.unserved for lane in self.lanes):
+            return
+        if self._path.dead_letters.exists():
+            for index in self._path.segments():
+                self._path.segment(index).unlink(missing_ok=True)
+        else:
+            self._path.remove()
+
+    def report(self, lost: Counter[str] | None = None) -> DeliveryReport:
+        """Return what became of the records, with those that were `lost` from memory, by kind."""
+        cursors = [lane.tally for lane in self.lanes if not lane.unserved] or [lane.tally for lane in self.lanes]
+        return report(self._source, cursors, lost)
+
+
+def saved_report(source: Source, path: JournalPath) -> DeliveryReport:
+    """Return what became of the records of a journal as its cursors on the disk tell it."""
+    saved = [CursorFile(path.cursor(signal)).load() for signal in SIGNALS if path.cursor(signal).exists()]
+    return report(source, [cursor for cursor in saved if not cursor.unserved] or saved)
+
+
+def report(source: Source, cursors: list[Cursor], lost: Counter[str] | None = None) -> DeliveryReport:
+    """Return what became of the records of a journal, given how far the signals have come.
+
+    A record counts as delivered when every signal has passed it: the slowest one tells.
+    """
+    slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
+    pending = _count(source, slowest.position)
+    passed = Counter(slowest.passed)
+    dropped = Counter(slowest.dropped) + (lost or Counter())
+    refused = Counter[str]()
+    for cursor in cursors:
+        refused |= Counter(cursor.dead_lettered)
+    kinds = sorted({*passed, *pending, *dropped})
+    return DeliveryReport({kind: _counts(passed[kind], pending[kind], dropped[kind], refused[kind]) for kind in kinds})
+
+
+def _counts(passed: int, pending: int, dropped: int, refused: int) -> Counts:
+    passed = max(passed, dropped)
+    refused = min(refused, passed - dropped)
+    return Counts(passed + pending, passed - dropped - refused, pending, dropped, refused)
+
+
+def _count(source: Source, position: Position) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    while (batch := source.read(position, 10_000, 1024 * 1024)).entries:
+        position = batch.after
+        for entry in batch.entries:
+            if isinstance(entry.record, Dropped):
+                counts.update(entry.record.counts)
+            else:
+                counts[entry.record.kind] += 1
+    return counts
+
+
+__all__ = ["Delivery", "Destination", "report", "saved_report"]

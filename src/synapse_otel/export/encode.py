@@ -1,0 +1,52 @@
+"""Projected items -> the bytes of an OTLP request, with the encoders of opentelemetry-exporter-otlp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.metrics.export import Gauge, Metric, MetricsData, ResourceMetrics, ScopeMetrics
+
+from synapse_otel.export.settings import Signal
+from synapse_otel.projection.metrics import Sample
+from synapse_otel.projection.resource import Origin
+
+RESPONSES: dict[Signal, Any] = {
+    "traces": ExportTraceServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+    "logs": ExportLogsServiceResponse,
+}
+_REJECTED = {"traces": "rejected_spans", "metrics": "rejected_data_points", "logs": "rejected_log_records"}
+
+
+def encode(signal: Signal, items: Sequence[Any], origin: Origin) -> bytes:
+    """Return the request that carries `items`: spans, log records or samples, all from `origin`."""
+    if signal == "metrics":
+        return bytes(encode_metrics(metrics_data(items, origin)).SerializeToString(deterministic=True))
+    encoder: Callable[[Any], Any] = encode_spans if signal == "traces" else encode_logs
+    return bytes(encoder(items).SerializeToString(deterministic=True))
+
+
+def metrics_data(samples: Sequence[Sample], origin: Origin) -> MetricsData:
+    """Return `samples` as the SDK's data model has them: one gauge per instrument, in the order of appearance."""
+    gauges: dict[tuple[str, str, str], list[Any]] = {}
+    for sample in samples:
+        gauges.setdefault(sample.instrument, []).append(sample.point)
+    metrics = [Metric(name, description, unit, Gauge(points)) for (name, unit, description), points in gauges.items()]
+    scope = ScopeMetrics(origin.scope, metrics, origin.scope.schema_url or "")
+    return MetricsData([ResourceMetrics(origin.resource, [scope], origin.resource.schema_url)])
+
+
+def partial_success(signal: Signal, body: bytes) -> tuple[int, str]:
+    """Return how many items an answer says were rejected, and why; an answer that is no OTLP rejects nothing."""
+    try:
+        partial = RESPONSES[signal].FromString(body).partial_success
+    except Exception:  # noqa: BLE001  # protobuf raises different errors by implementation; the status said success
+        return 0, ""
+    return int(getattr(partial, _REJECTED[signal])), str(partial.error_message)

@@ -1,0 +1,108 @@
+"""What carries the items of one signal out of the process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from synapse_otel.export.encode import encode, metrics_data
+from synapse_otel.export.outcome import DELIVERED, Outcome, Verdict
+from synapse_otel.export.settings import Signal, SignalSettings
+from synapse_otel.projection.resource import Origin
+
+MAX_REQUEST = 4 * 1024 * 1024 - 64 * 1024
+"""Bytes of the largest request, before compression: gRPC receivers take 4 MiB by default, framing included."""
+
+
+class Exporter(Protocol):
+    """Encodes items of one signal and sends what it encoded."""
+
+    def encode(self, items: Sequence[Any], origin: Origin) -> bytes:
+        """Return `items` as they are sent."""
+
+    def send(self, body: bytes) -> Outcome:
+        """Send what `encode` returned and say what became of it."""
+
+    def close(self) -> None:
+        """Let connections go."""
+
+
+class Client(Protocol):
+    """Sends encoded requests: `http.HttpClient`, `grpc.GrpcClient`."""
+
+    def send(self, body: bytes) -> Outcome:
+        """Send one request and say what became of it."""
+
+    def close(self) -> None:
+        """Let the connection go."""
+
+
+class OtlpExporter:
+    """Sends OTLP requests through a client, and never one that is too large."""
+
+    def __init__(self, signal: Signal, client: Client, max_request: int = MAX_REQUEST) -> None:
+        self._signal = signal
+        self._client = client
+        self._max_request = max_request
+
+    def encode(self, items: Sequence[Any], origin: Origin) -> bytes:
+        """Return the OTLP request that carries `items`."""
+        return encode(self._signal, items, origin)
+
+    def send(self, body: bytes) -> Outcome:
+        """Send a request."""
+        if len(body) > self._max_request:
+            return Outcome(Verdict.REFUSED, f"a request of {len(body)} bytes, expected at most {self._max_request}")
+        return self._client.send(body)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._client.close()
+
+
+class ConsoleExporter:
+    """Prints items as JSON, one after another, as the SDK's console exporters do."""
+
+    def __init__(self, signal: Signal) -> None:
+        self._signal = signal
+
+    def encode(self, items: Sequence[Any], origin: Origin) -> bytes:
+        """Return `items` as JSON."""
+        if self._signal == "metrics":
+            return metrics_data(items, origin).to_json().encode()
+        return "\n".join(item.to_json() for item in items).encode()
+
+    def send(self, body: bytes) -> Outcome:
+        """Print what was encoded."""
+        try:
+            sys.stdout.write(body.decode() + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError) as error:
+            return Outcome(Verdict.RETRY, f"standard output: {error}")
+        return DELIVERED
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+def exporters(settings: dict[Signal, SignalSettings]) -> dict[Signal, Exporter]:
+    """Return an exporter for each signal that is sent."""
+    return {signal: _exporter(wanted) for signal, wanted in settings.items() if wanted.exporter != "none"}
+
+
+def client(settings: SignalSettings) -> Client:
+    """Return a client for the protocol of `settings`; gRPC is imported only where it is used."""
+    if settings.protocol == "grpc":
+        from synapse_otel.export.grpc import GrpcClient
+
+        return GrpcClient(settings)
+    from synapse_otel.export.http import HttpClient
+
+    return HttpClient(settings)
+
+
+def _exporter(settings: SignalSettings) -> Exporter:
+    if settings.exporter == "console":
+        return ConsoleExporter(settings.signal)
+    return OtlpExporter(settings.signal, client(settings))

@@ -1,0 +1,116 @@
+"""OTLP over HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+
+import requests
+
+from synapse_otel.export.encode import partial_success
+from synapse_otel.export.outcome import Outcome, Verdict
+from synapse_otel.export.settings import SignalSettings
+
+_MAX_ANSWER = 64 * 1024
+_UNSERVED = {404, 405, 501}
+# A wrong token or a proxy that asks for one is mended in the configuration, not in the records.
+_RETRIED = {401, 403, 407, 408, 425, 429}
+
+
+class HttpClient:
+    """Sends the requests of one signal over one connection that is kept."""
+
+    def __init__(self, settings: SignalSettings) -> None:
+        self._settings = settings
+        self._session = requests.Session()
+        self._session.verify = settings.certificate or True
+        if settings.client_certificate and settings.client_key:
+            self._session.cert = (settings.client_certificate, settings.client_key)
+        elif settings.client_certificate:
+            self._session.cert = settings.client_certificate
+        self._session.headers.update(
+            {"Content-Type": "application/x-protobuf", "User-Agent": f"synapse-otel/{version('synapse-otel')}"}
+        )
+        if settings.compression != "none":
+            self._session.headers["Content-Encoding"] = settings.compression
+        self._session.headers.update(settings.headers)
+
+    def send(self, body: bytes) -> Outcome:
+        """Send one encoded request and return what became of it; never raises for what the network does."""
+        try:
+            status, headers, content = self._post(self._compressed(body))
+        except requests.exceptions.RequestException as error:
+            return Outcome(Verdict.RETRY, f"{self._settings.endpoint}: {describe(error)}")
+        return self._outcome(status, headers, content)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _post(self, body: bytes) -> tuple[int, requests.structures.CaseInsensitiveDict[str], bytes]:
+        settings = self._settings
+        # Redirects are not followed: a POST would become a GET. The body is bounded: it comes from anybody.
+        with self._session.post(
+            settings.endpoint, data=body, timeout=settings.timeout, allow_redirects=False, stream=True
+        ) as response:
+            content = next(response.iter_content(_MAX_ANSWER), b"")
+            return response.status_code, response.headers, content
+
+    def _compressed(self, body: bytes) -> bytes:
+        match self._settings.compression:
+            case "gzip":
+                return gzip.compress(body, compresslevel=6, mtime=0)
+            case "deflate":
+                return zlib.compress(body)
+            case _:
+                return body
+
+    def _outcome(self, status: int, headers: requests.structures.CaseInsensitiveDict[str], content: bytes) -> Outcome:
+        if 200 <= status < 300:
+            rejected, message = partial_success(self._settings.signal, content)
+            return Outcome(Verdict.DELIVERED, message, rejected=rejected)
+        reason = f"{self._settings.endpoint}: HTTP {status}"
+        if 300 <= status < 400:
+            return Outcome(Verdict.RETRY, f"{reason}, a redirect to {headers.get('Location', 'nowhere')}")
+        if text := _readable(content):
+            reason = f"{reason}: {text}"
+        if status in _UNSERVED:
+            return Outcome(Verdict.UNSERVED, reason)
+        if status in _RETRIED or status >= 500:
+            return Outcome(Verdict.RETRY, reason, retry_after=retry_after(headers.get("Retry-After")))
+        return Outcome(Verdict.REFUSED, reason)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks to wait; it holds seconds or a date."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time())
+
+
+def describe(error: BaseException) -> str:
+    """Return what is at the root of a failed request, in words: the innermost cause says it best."""
+    inner: BaseException = error
+    for _ in range(10):
+        following = getattr(inner, "reason", None) or inner.__cause__ or inner.__context__
+        if not following and inner.args and isinstance(inner.args[0], BaseException):
+            following = inner.args[0]
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+    return f"{type(inner).__name__}: {inner}"
+
+
+def _readable(content: bytes) -> str:
+    text = content[:300].decode("utf-8", "replace").strip()
+    return text if text.isprintable() else ""

@@ -1,0 +1,254 @@
+"""Delivers one signal of one journal: batch, send, then move the cursor.
+
+Each signal has its own lane, so that an endpoint that is away, or does not serve a signal, holds up only that one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synapse_otel.export.dead_letters import bury
+from synapse_otel.export.exporters import Exporter
+from synapse_otel.export.notices import Notices
+from synapse_otel.export.outcome import Outcome, Verdict
+from synapse_otel.export.settings import Signal
+from synapse_otel.journal.cursor import Cursor, CursorFile
+from synapse_otel.journal.reader import Batch, Entry, Source
+from synapse_otel.journal.records import Dropped
+from synapse_otel.projection import Projection
+from synapse_otel.projection.resource import Origin
+from synapse_otel.projection.spans import split_span
+
+MAX_RECORDS = 4096
+MAX_BYTES = 512 * 1024
+"""Bytes of journal in a batch: a record grows about fourfold in OTLP, so requests stay clear of 4 MiB."""
+
+FIRST_BACK_OFF = 0.1
+LONGEST_BACK_OFF = 30.0
+
+MakeProjection = Callable[[Origin, bytes], Projection]
+
+
+@dataclass(slots=True)
+class Request:
+    """A batch that was projected: what is sent, and where the journal and the projection stand after it."""
+
+    batch: Batch
+    items: list[Any]
+    body: bytes
+    state: bytes
+
+
+class Lane:
+    """One signal on its way from a journal to an exporter.
+
+    Args:
+        signal: Which one.
+        source: The journal.
+        origin: Who wrote it.
+        projection: Makes the projection of the signal from a saved state.
+        exporter: Where to.
+        cursor: Where the progress is kept.
+        dead_letters: Where refused requests are kept.
+        notices: Tells a person what is wrong.
+    """
+
+    def __init__(  # the lane is where journal, projection and exporter meet
+        self,
+        signal: Signal,
+        source: Source,
+        origin: Origin,
+        projection: MakeProjection,
+        exporter: Exporter,
+        cursor: CursorFile,
+        notices: Notices,
+        dead_letters: Path | None = None,
+    ) -> None:
+        self.signal = signal
+        self._source = source
+        self._origin = origin
+        self._projection = projection
+        self._exporter = exporter
+        self._file = cursor
+        self._notices = notices
+        self._dead_letters = dead_letters
+        saved = cursor.load()
+        self.position = saved.position
+        self.passed = Counter(saved.passed)
+        self.dead_lettered = Counter(saved.dead_lettered)
+        self.dropped = Counter(saved.dropped)
+        self.unserved = False
+        self.tally = saved
+        self._state = saved.state
+        self._ends = list(saved.ends)
+        self._request: Request | None = None
+        self._unsaved = False
+        self._failures = 0
+        self.not_before = 0.0
+        self._save()
+
+    def step(self, now: float) -> bool:
+        """Send the next request, if there is one and its time has come; return whether the cursor moved."""
+        if self.unserved or now < self.not_before:
+            return False
+        request = self._request = self._request or self._next_request()
+        if request is None:
+            if self._unsaved:
+                self._save()
+            return False
+        if not request.items:
+            self._advance(request)
+            return True
+        return self._settle(request, self._exporter.send(request.body))
+
+    def hurry(self) -> None:
+        """Forget the back-off, though not what the receiver asked for: somebody waits for the delivery."""
+        if self._failures:
+            self.not_before = min(self.not_before, time.monotonic() + FIRST_BACK_OFF)
+
+    def _next_request(self) -> Request | None:
+        batch = self._read()
+        if batch.after == self.position and not batch.entries:
+            return None
+        projection = self._projection(self._origin, self._state)
+        items = [item for entry in batch.entries for item in projection.project(entry.record, entry.seq)]
+        body = self._exporter.encode(items, self._origin) if items else b""
+        if items and self._ends[-1:] != [batch.after]:
+            # Noted before it is sent: after a crash the same records make the same request.
+            self._ends.append(batch.after)
+            self._save()
+        return Request(batch, items, body, projection.snapshot())
+
+    def _read(self) -> Batch:
+        if not self._ends:
+            return self._source.read(self.position, MAX_RECORDS, MAX_BYTES)
+        end = self._ends[-1]
+        batch = self._source.read(self.position, end.seq - self.position.seq, 2**62)
+        if batch.after.seq > end.seq or not batch.entries:
+            self._ends.clear()  # the quota or damage took what was between
+        return batch
+
+    def _settle(self, request: Request, outcome: Outcome) -> bool:
+        match outcome.verdict:
+            case Verdict.DELIVERED:
+                self._note_success(request, outcome)
+                self._advance(request)
+                return True
+            case Verdict.REFUSED:
+                return self._narrow(request, outcome)
+            case Verdict.UNSERVED:
+                self.unserved = True
+                self._notices.warn(f"unserved {self.signal}", f"{outcome.reason}: {self.signal} are not sent there")
+                self._save()
+                return False
+            case Verdict.RETRY:
+                self._back_off(outcome)
+                return False
+
+    def _note_success(self, request: Request, outcome: Outcome) -> None:
+        self._notices.over(self.signal, f"sending {self.signal} works again")
+        if outcome.rejected:
+            kind = Counter(entry.record.kind for entry in request.batch.entries).most_common(1)[0][0]
+            self.dead_lettered[kind] += min(outcome.rejected, len(request.batch.entries))
+            self._bury(request.batch.entries[-1], f"{outcome.rejected} rejected: {outcome.reason}", request.body)
+
+    def _narrow(self, request: Request, outcome: Outcome) -> bool:
+        """Halve a refused batch, down to the record that is refused; the others go on."""
+        entries = request.batch.entries
+        self._request = None
+        if len(entries) > 1:
+            self._ends.append(entries[len(entries) // 2 - 1].after)
+            self._save()
+            return True
+        refused: list[tuple[str, bytes]] = []
+        retry = self._deliver_parts(request.items, outcome, refused)
+        if retry is not None:
+            self._request = request
+            self._back_off(retry)
+            return False
+        for reason, body in refused:
+            self._bury(entries[0], reason, body)
+        self.dead_lettered[entries[0].record.kind] += bool(refused)
+        self._advance(request)
+        return True
+
+    def _deliver_parts(
+        self, items: Sequence[Any], outcome: Outcome, refused: list[tuple[str, bytes]]
+    ) -> Outcome | None:
+        """Send the refused items of one record in parts; return an outcome that asks to try again, if one does."""
+        parts = _parts(items)
+        if not parts:
+            refused.append((outcome.reason, self._exporter.encode(items, self._origin)))
+        for part in parts:
+            answer = self._exporter.send(self._exporter.encode(part, self._origin))
+            if answer.verdict is Verdict.REFUSED:
+                again = self._deliver_parts(part, answer, refused)
+            else:
+                again = None if answer.verdict is Verdict.DELIVERED else answer
+            if again is not None:
+                return again
+        return None
+
+    def _bury(self, entry: Entry, reason: str, body: bytes) -> None:
+        self._notices.warn(f"refused {self.signal}", f"{reason}: the {entry.record.kind} is kept as a dead letter")
+        bury(self._dead_letters, self.signal, entry.seq, entry.record.kind, reason, body)
+
+    def _advance(self, request: Request) -> None:
+        self.position = request.batch.after
+        self._state = request.state
+        while self._ends and self._ends[-1].seq <= self.position.seq:
+            self._ends.pop()
+        for entry in request.batch.entries:
+            if isinstance(entry.record, Dropped):
+                self.passed.update(entry.record.counts)
+                self.dropped.update(entry.record.counts)
+            else:
+                self.passed[entry.record.kind] += 1
+        if request.batch.missing:
+            self.passed["damaged"] += request.batch.missing
+            self.dropped["damaged"] += request.batch.missing
+        self._request, self._failures, self.not_before = None, 0, 0.0
+        self._unsaved = True
+        self.tally = self._cursor()
+
+    def _back_off(self, outcome: Outcome) -> None:
+        self._notices.warn(self.signal, f"sending {self.signal} does not work, trying on: {outcome.reason}")
+        longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2**self._failures)
+        self._failures = min(self._failures + 1, 16)
+        delay = outcome.retry_after if outcome.retry_after is not None else random.uniform(longest / 2, longest)
+        self.not_before = time.monotonic() + delay
+
+    def _save(self) -> None:
+        self._unsaved = False
+        self.tally = self._cursor()
+        self._file.save(self.tally)
+
+    def _cursor(self) -> Cursor:
+        return Cursor(
+            position=self.position,
+            state=self._state,
+            ends=tuple(self._ends),
+            passed=dict(self.passed),
+            dead_lettered=dict(self.dead_lettered),
+            dropped=dict(self.dropped),
+            unserved=self.unserved,
+        )
+
+
+def _parts(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return `items` in two or more smaller requests, none where it is one that cannot be divided."""
+    if len(items) > 1:
+        middle = len(items) // 2
+        return [items[:middle], items[middle:]]
+    return [[span] for span in split_span(items[0])]
+
+
+def behind(lane: Lane, seq: int) -> bool:
+    """Return whether `lane` has not delivered the records before `seq` yet, and might."""
+    return not lane.unserved and lane.position.seq < seq

@@ -1,0 +1,107 @@
+"""Finds the journals of dead processes that still have something to deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synapse_otel.export.delivery import Delivery, Destination
+from synapse_otel.export.settings import SIGNALS
+from synapse_otel.journal.cursor import CursorFile
+from synapse_otel.journal.directory import JournalPath, journals
+from synapse_otel.journal.format import JournalError
+from synapse_otel.journal.locks import FileLock
+from synapse_otel.journal.reader import JournalReader, Position
+from synapse_otel.journal.records import Identity, RunEnded
+from synapse_otel.journal.recovery import close_crashed
+from synapse_otel.projection.resource import Origin
+
+MakeOrigin = Callable[[Identity], Origin]
+
+
+@dataclass(slots=True)
+class Orphan:
+    """A dead process's journal that this process ships, and the lock that makes it the only one."""
+
+    path: JournalPath
+    delivery: Delivery
+    lock: FileLock
+    last: int
+
+    def is_done(self) -> bool:
+        """Return whether nothing is left to do: all was delivered, or nobody takes it."""
+        return all(lane.unserved for lane in self.delivery.lanes) or self.delivery.delivered(self.last)
+
+    def close(self) -> None:
+        """Give the journal back, removed if it was delivered and nobody keeps it."""
+        if self.delivery.delivered(self.last):
+            self.delivery.clean_up()
+        self.lock.release()
+
+
+def orphans(root: Path, origin: MakeOrigin, destination: Destination) -> Iterator[Orphan]:
+    """Yield the journals under `root` that were left undelivered, each closed and locked for this process.
+
+    A run that ended while no endpoint was configured is not among them: it is kept for `push`.
+    """
+    for path in journals(root):
+        if not path.is_live() and (is_crashed(path) or _was_being_sent(path)):
+            found = adopt(path, origin, destination)
+            if found:
+                yield found
+
+
+def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Orphan | None:
+    """Take over a journal whose process is dead: close its run if it crashed, and lock it.
+
+    Returns:
+        None where somebody else ships it, or all was delivered, or it cannot be read, which is said once.
+    """
+    lock = FileLock(path.shipping_lock)
+    try:
+        if not lock.acquire():
+            return None
+        close_crashed(path)
+        reader = JournalReader(path)
+        delivery = Delivery(reader, origin(reader.identity()), destination, path)
+        slowest = min((lane.position for lane in delivery.lanes), key=lambda position: position.seq)
+        orphan = Orphan(path, delivery, lock, reader.end(slowest).seq)
+    except (JournalError, OSError) as error:
+        destination.notices.warn(f"unreadable {path.path}", f"a journal cannot be delivered: {error}")
+        lock.release()
+        return None
+    if orphan.delivery.delivered(orphan.last):
+        orphan.close()
+        return None
+    return orphan
+
+
+def is_crashed(path: JournalPath) -> bool:
+    """Return whether the process that wrote the journal died without ending its run."""
+    return bool(path.segments()) and not path.is_live() and not has_ended(path)
+
+
+def has_ended(path: JournalPath) -> bool:
+    """Return whether the run was ended: that is said in the last segment, or the one before it."""
+    for index in reversed(path.segments()[-2:]):
+        position = Position(index)
+        try:
+            while (batch := JournalReader(path).read(position)).entries:
+                position = batch.after
+                if any(isinstance(entry.record, RunEnded) for entry in batch.entries):
+                    return True
+        except JournalError:
+            return False
+    return False
+
+
+def _was_being_sent(path: JournalPath) -> bool:
+    saved = [CursorFile(path.cursor(signal)).load() for signal in SIGNALS if path.cursor(signal).exists()]
+    slowest = min((cursor.position for cursor in saved if not cursor.unserved), key=lambda p: p.seq, default=None)
+    if slowest is None:
+        return False
+    try:
+        return JournalReader(path).end(slowest).seq > slowest.seq
+    except JournalError:
+        return True

@@ -1,0 +1,70 @@
+"""How runs are shipped: everything that a shipper needs to know, from the settings and the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from synapse_otel.export import settings as config
+from synapse_otel.export.delivery import Destination
+from synapse_otel.export.exporters import exporters
+from synapse_otel.export.notices import Notices
+from synapse_otel.journal.quota import Quota
+from synapse_otel.journal.records import Identity
+from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits
+from synapse_otel.projection.redaction import Redactor
+from synapse_otel.projection.resource import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingPlan:
+    """Everything that shipping needs to know.
+
+    Attributes:
+        signals: Where each signal goes.
+        quota: What the journal directory may hold.
+        version: Of this package.
+        redactor: Takes credentials out of strings.
+        limits: OpenTelemetry's attribute limits.
+        interval: Seconds between two repetitions of the progress gauges.
+        keep: Whether delivered journals are kept.
+    """
+
+    signals: dict[config.Signal, config.SignalSettings]
+    quota: Quota
+    version: str
+    redactor: Redactor = field(default_factory=Redactor)
+    limits: AttributeLimits = DEFAULT_LIMITS
+    interval: float = 60.0
+    keep: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether any signal is sent."""
+        return any(settings.exporter != "none" for settings in self.signals.values())
+
+    def origin(self, identity: Identity) -> Origin:
+        """Return the origin of the records that `identity` wrote."""
+        return Origin(identity, self.version, self.redactor, self.limits)
+
+    def destination(self, notices: Notices | None = None) -> Destination:
+        """Return a destination with new connections, one without any where nothing is sent."""
+        return Destination(exporters(self.signals), notices or Notices(), self.interval, self.keep)
+
+
+def shipping_plan(settings: config.TelemetrySettings) -> ShippingPlan:
+    """Return how runs are shipped, from our settings and the standard variables of the environment.
+
+    Raises:
+        SettingsError: If a variable has a wrong value; it names the variable.
+    """
+    count, length, events = config.attribute_limits()
+    return ShippingPlan(
+        signals=config.signal_settings(),
+        quota=Quota(settings.quota_bytes, settings.quota_days * 86_400),
+        version=version("synapse-otel"),
+        redactor=Redactor(settings.redaction_patterns, enabled=settings.redaction),
+        limits=AttributeLimits(count, length, min(DEFAULT_LIMITS.events, events)),
+        interval=config.metric_export_interval(),
+        keep=settings.keep_delivered,
+    )

@@ -1,0 +1,76 @@
+"""How far the delivery of one signal has come, kept beside the journal."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from synapse_otel.journal.locks import open_private
+from synapse_otel.journal.reader import START, Position
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """What was delivered, and how to go on exactly as before.
+
+    Attributes:
+        position: Everything before it was delivered, dead-lettered or had nothing to deliver.
+        state: The projection's state at `position`, as bytes.
+        ends: Where the requests end that were being sent, the next one last: after a crash they are sent again with
+            the same boundaries, so that the one whose answer was not seen is repeated as it was.
+        passed: How many records before `position` there were, by kind.
+        dead_lettered: How many of them the collector refused for good, by kind.
+        dropped: How many records the quota removed or damage took before they were delivered, by kind.
+        unserved: Whether the endpoint does not serve the signal.
+    """
+
+    position: Position = START
+    state: bytes = b""
+    ends: tuple[Position, ...] = ()
+    passed: dict[str, int] = {}
+    dead_lettered: dict[str, int] = {}
+    dropped: dict[str, int] = {}
+    unserved: bool = False
+
+
+class CursorFile:
+    """A cursor on the disk, replaced as a whole; an absent or damaged one is a cursor at the start.
+
+    Without a path it is kept in memory, for a journal that has no disk.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._kept = Cursor()
+
+    def load(self) -> Cursor:
+        """Return the cursor that was saved last."""
+        if self._path is None:
+            return self._kept
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            return self._kept
+        if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+            return Cursor()
+        try:
+            return msgspec.msgpack.decode(data[4:], type=Cursor)
+        except msgspec.DecodeError:
+            return Cursor()
+
+    def save(self, cursor: Cursor) -> None:
+        """Replace the cursor. A disk that cannot take it costs a repetition after a crash, never the delivery."""
+        self._kept = cursor
+        if self._path is None:
+            return
+        body = msgspec.msgpack.encode(cursor)
+        temporary = self._path.with_suffix(".cursor.new")
+        try:
+            fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "wb") as file:
+                file.write(zlib.crc32(body).to_bytes(4, "little") + body)
+            temporary.replace(self._path)
+        except OSError:
+            return

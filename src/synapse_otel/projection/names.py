@@ -1,0 +1,68 @@
+"""Every name that leaves the process: what is ours is under ``synapse.``, the rest is OpenTelemetry's.
+
+The table in the README is tested against this module.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCOPE: Final = "synapse_otel"
+
+# Span names.
+RUN_STARTED: Final = "run started"
+DEFAULT_PHASE: Final = "progress"
+DEFAULT_CATEGORY: Final = "default"
+
+# Attributes of ours.
+JOB_ID: Final = "job_id"
+ACTION: Final = "synapse.action"
+RUN_STATUS: Final = "synapse.run.status"
+STEP: Final = "synapse.step"
+STEP_STATUS: Final = "synapse.step.status"
+CATEGORY: Final = "synapse.category"
+LEVEL: Final = "synapse.level"
+METRIC_KEY: Final = "synapse.metric.key"
+PART: Final = "synapse.part"
+WORKER: Final = "synapse.worker"
+DROPPED: Final = "synapse.dropped"
+
+# What the semantic conventions name.
+FILE_PATH: Final = "file.path"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+ERROR_TYPE: Final = "error.type"
+LOG_RECORD_UID: Final = "log.record.uid"
+MESSAGE: Final = "message"
+
+# Events.
+EVENT_EXCEPTION: Final = "exception"
+EVENT_MESSAGE: Final = "message"
+LOG_MESSAGE: Final = "synapse.message"
+LOG_DEV_EVENT: Final = "synapse.dev_event"
+LOG_METRICS: Final = "synapse.metrics"
+LOG_RUN_ENDED: Final = "synapse.run.ended"
+LOG_RUN_CRASHED: Final = "synapse.run.crashed"
+LOG_DROPPED: Final = "synapse.records.dropped"
+
+# Metrics: name, unit, description.
+PROGRESS_CURRENT: Final = ("synapse.progress.current", "{item}", "Items done in a category")
+PROGRESS_TOTAL: Final = ("synapse.progress.total", "{item}", "Items to do in a category")
+PROGRESS_RATIO: Final = ("synapse.progress.ratio", "1", "Share of a category that is done")
+PROGRESS_ETA: Final = ("synapse.progress.eta", "s", "Time that a category still needs at its rate so far")
+RUN_ACTIVE: Final = ("synapse.run.active", "1", "1 while the run lives, 0 when it has ended")
+METRIC_PREFIX: Final = "synapse.metric."
+
+SEVERITY: Final = {
+    "debug": 5,
+    "info": 9,
+    "success": 10,
+    "warning": 13,
+    "danger": 17,
+    "error": 17,
+    "critical": 21,
+}
+"""OpenTelemetry's severity number of each level; ``severity_text`` is the level as the plugin named it."""
+
+FAILURE_LEVELS: Final = frozenset({"danger", "error", "critical"})

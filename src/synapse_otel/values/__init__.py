@@ -1,0 +1,11 @@
+"""Any Python value as plain data: a snapshot, bounded, encodable, taken without ever raising.
+
+`plain` is what the loggers call on everything a plugin hands over as data, `text` on messages and names.
+The parts: `_limits` says how much is kept, `_strings` makes text encodable and describes what has no better form,
+`_adapters` knows the types, `_snapshot` walks.
+"""
+
+from synapse_otel.values._limits import DEFAULT_LIMITS, Limits
+from synapse_otel.values._snapshot import REDACTED, Plain, plain, text
+
+__all__ = ["DEFAULT_LIMITS", "REDACTED", "Limits", "Plain", "plain", "text"]
