@@ -70,7 +70,7 @@ def test_invalid_toml_is_named_with_its_line(tmp_path):
 def test_a_file_of_another_encoding_is_no_valid_toml(tmp_path):
     file = tmp_path / "latin.toml"
     file.write_bytes(b'name = "\xe9"')
-    with pytest.raises(ValueError, match="latin.toml is not valid TOML: 'utf-8' codec can't decode byte 0xe9"):
+    with pytest.raises(ValueError, match=r"latin\.toml is not valid TOML: 'utf-8' codec can't decode byte 0xe9"):
         PluginEnvironment.from_file(file)
 
 
@@ -136,7 +136,7 @@ def test_words_that_are_false(value):
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(getter, value, message):
-    with pytest.raises(ValueError, match="^x must be") as error:
+    with pytest.raises(ValueError, match=r"^x must be") as error:
         getattr(PluginEnvironment({"x": value}), getter)("x")
     assert str(error.value) == message
 

@@ -27,13 +27,13 @@ from synapse_otel.logger import (
 from synapse_otel.models import ActionStatus, DeliveryReport, LogLevel, ProgressData, RunStatus
 
 
-class SdkLevel(str, enum.Enum):
+class SdkLevel(str, enum.Enum):  # noqa: UP042
     """The shape of the Synapse SDK's own enum."""
 
     WARNING = "warning"
 
 
-class Category(str, enum.Enum):
+class Category(str, enum.Enum):  # noqa: UP042
     TRAIN = "train"
 
 

@@ -108,7 +108,7 @@ class TestStep:
         assert (Declared().can_skip(shared), Declared().rollback(shared, StepResult())) == (False, None)
 
     def test_execute_has_to_be_defined(self):
-        with pytest.raises(TypeError, match="abstract method '?execute'?"):
+        with pytest.raises(TypeError, match=r"abstract method '?execute'?"):
             BaseStep()
 
     def test_a_result_is_a_success_with_the_time_in_utc(self):

@@ -9,12 +9,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synapse_otel.logger import BaseLogger, ProgressTrack, StepHandle
 from synapse_otel.models import ActionStatus, LogLevel, ProgressData, RunStatus
-from synapse_otel.secret_keys import is_secret_key
-from synapse_otel.values import DEFAULT_LIMITS, plain, text
+from synapse_otel.values import plain, text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -56,15 +57,18 @@ class ConsoleLogger(BaseLogger):
     Args:
         console: The rich console to print on; one of standard output by default.
         dev_events: Whether to show developer events and messages at the level DEBUG.
+        redactor: What takes the secrets out; one with the default patterns by default.
     """
 
-    def __init__(self, console: Console | None = None, dev_events: bool = False) -> None:
+    def __init__(
+        self, console: Console | None = None, dev_events: bool = False, *, redactor: Redactor | None = None
+    ) -> None:
         super().__init__()
         from rich import get_console
 
         from synapse_otel.projection.redaction import Redactor
 
-        self._printer = _Printer(console or get_console(), Redactor())
+        self._printer = _Printer(console or get_console(), redactor or Redactor())
         self._dev_events = dev_events
         self._display: _Display = _LiveDisplay(self._printer) if self._printer.is_live else _LineDisplay(self._printer)
         _followed_into_forks.add(self)
@@ -119,11 +123,10 @@ class ConsoleLogger(BaseLogger):
     def _after_fork(self) -> None:
         """A forked child has neither the thread that draws nor, for certain, the locks of the console: it prints lines.
 
-        Its progress would be drawn over by the parent's, so it shows none.
+        Where the parent draws bars, they would draw over the child's progress, so it shows none.
         """
-        self._display.abandon()
-        self._display = _NoDisplay()
         self._printer.renew()
+        self._display = self._display.in_child()
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process gets: a logger of its own standard output."""
@@ -132,6 +135,8 @@ class ConsoleLogger(BaseLogger):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(dev_events=state["dev_events"])  # type: ignore[misc]
         self._job_id, self._is_finished = state["job_id"], state["finished"]
+        if self._is_finished:
+            self._finish_token.clear()
 
 
 # ---- printing ---------------------------------------------------------------------------------------------------
@@ -144,15 +149,16 @@ class _Printer:
         self.console = console
         self.redactor = redactor
         self.is_live = console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
+        self._symbol = 2 if console.options.ascii_only else 1
         self.broken = False
 
     def message(self, level: LogLevel, content: str) -> None:
         """Print a message: by its symbol and colour on a terminal, by its level elsewhere."""
-        style, symbol, ascii_symbol = _LOOK[level]
-        if not self.console.is_terminal:
-            self.line(f"[{level.value}] {content}", "")
+        look = _LOOK[level]
+        if self.is_live:
+            self.line(f"{look[self._symbol]} {content}", look[0])
         else:
-            self.line(f"{ascii_symbol if self.console.options.ascii_only else symbol} {content}", style)
+            self.line(f"[{level.value}] {content}", "")
 
     def event(self, kind: str, name: str, data: Mapping[str, Any], file: str | None, style: str) -> None:
         """Print an event and its data."""
@@ -169,7 +175,7 @@ class _Printer:
 
     def pairs(self, data: Mapping[str, Any]) -> str:
         """Data on one line, without what its keys say is a secret."""
-        shown = plain(data, DEFAULT_LIMITS, is_secret_key)
+        shown = self.redactor.value(plain(data))
         return " ".join(f"{key}={_short(value)}" for key, value in shown.items()) if isinstance(shown, dict) else ""
 
     def line(self, content: str, style: str) -> None:
@@ -180,7 +186,7 @@ class _Printer:
 
     def clean(self, content: str) -> str:
         """Text without secrets, control characters, and what the output's encoding does not have."""
-        shown = self.redactor.text(content).translate(_CONTROLS)
+        shown: str = self.redactor.text(content).translate(_CONTROLS)
         encoding = self.console.encoding
         try:
             return shown.encode(encoding, "backslashreplace").decode(encoding)
@@ -196,9 +202,9 @@ class _Printer:
         except Exception:  # noqa: BLE001 - a closed file, a full disk, a terminal that is gone: not the plugin's concern
             self.broken = True
         except SystemExit as exit_:  # rich's answer to a broken pipe
-            self.broken = True
             if not isinstance(exit_.__context__, BrokenPipeError):
                 raise
+            self.broken = True
 
     def renew(self) -> None:
         """Print on a console with locks of its own, around any that is drawing on standard output."""
@@ -241,8 +247,8 @@ class _Display(Protocol):
 
     def close(self) -> None: ...
 
-    def abandon(self) -> None:
-        """The process was forked: forget the display, which is the parent's."""
+    def in_child(self) -> _Display:
+        """The display of a forked child; this one is its parent's."""
 
 
 class _NoDisplay:
@@ -255,8 +261,8 @@ class _NoDisplay:
     def close(self) -> None:
         pass
 
-    def abandon(self) -> None:
-        pass
+    def in_child(self) -> _Display:
+        return self
 
 
 class _LineDisplay:
@@ -264,9 +270,8 @@ class _LineDisplay:
 
     def __init__(self, printer: _Printer) -> None:
         self._printer = printer
-        self._progress: dict[
-            str | None, tuple[float, int, str]
-        ] = {}  # when the next is due, the tenth shown, its status
+        # By category: when the next line is due, and the tenth of the way and the status that the last one has shown.
+        self._progress: dict[str | None, tuple[float, int, str]] = {}
         self._metrics: dict[str, float] = {}
         self._unshown: dict[str, Mapping[str, Any]] = {}
 
@@ -292,8 +297,8 @@ class _LineDisplay:
             self._show(category, metrics)
         self._unshown.clear()
 
-    def abandon(self) -> None:
-        pass
+    def in_child(self) -> _Display:
+        return self
 
     def _show(self, category: str, metrics: Mapping[str, Any]) -> None:
         self._printer.line(f"[metrics] {self._printer.metrics(category, metrics)}", "")
@@ -336,17 +341,18 @@ class _LiveDisplay:
         self._stopped.set()
         atexit.unregister(self.close)
         if self._live is not None:
+            self._printer.broken = False  # also then: it gives sys.stdout back, which it took to print above the bars
             self._printer.guarded(self._live.stop)
 
-    def abandon(self) -> None:
-        self._stopped.set()
+    def in_child(self) -> _Display:
         atexit.unregister(self.close)
+        return _LineDisplay(self._printer) if self._live is None else _NoDisplay()
 
     def _start(self) -> None:
         with self._starting:
             if self._live is None and not self._stopped.is_set():
                 self._live = _live_area(self._printer.console, self._frame)
-                self._printer.guarded(self._live.start)
+                self._printer.guarded(partial(_started, self._live))
                 atexit.register(self.close)  # or the terminal is left without a cursor
                 threading.Thread(target=self._draw, name="synapse-otel-console", daemon=True).start()
 
@@ -374,6 +380,13 @@ def _live_area(console: Console, frame: Callable[[], RenderableType]) -> Live:
     from rich.live import Live
 
     return Live(console=console, get_renderable=frame, auto_refresh=False)
+
+
+def _started(live: Live) -> None:
+    from rich.errors import LiveError
+
+    with suppress(LiveError):  # before rich 14.1 a console has one live area: another logger's
+        live.start()
 
 
 def _bar(track: ProgressTrack, name: str, now: float) -> list[RenderableType]:

@@ -7,6 +7,7 @@ exact types, everything else takes the slow way of `BaseLogger`'s checks and of 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import time
@@ -561,11 +562,12 @@ class OTelLogger(BaseLogger):
         self._shipper.start()
 
     def _tick(self) -> None:
-        self._write_pending()
-        now = time.time_ns()
-        if now - self._last_beat >= HEARTBEAT:
-            self._last_beat = now
-            self._append(rec.Heartbeat(now))
+        with contextlib.suppress(RuntimeError):  # the journal was closed meanwhile
+            self._write_pending()
+            now = time.time_ns()
+            if now - self._last_beat >= HEARTBEAT:
+                self._last_beat = now
+                self._append(rec.Heartbeat(now))
 
     def _write_pending(self) -> None:
         for slot in list(self._tracks.values()):

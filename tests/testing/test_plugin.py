@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from synapse_otel.testing import Telemetry
+
 PROGRAM = """
 import json, sys
 import pytest, synapse_otel
@@ -89,6 +91,14 @@ def test_the_fixtures_capture_and_isolate(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (ran.returncode, "4 passed" in ran.stdout) == (0, True), ran.stdout + ran.stderr
+
+
+def test_a_run_opened_by_the_fixture_arrives(telemetry: Telemetry) -> None:
+    """What is reported to a context from `telemetry.open` is in the collector, under the job that was named."""
+    with telemetry.open(job_id="job-7", name="fit") as context:
+        context.log_message("hello")
+    telemetry.collector.wait_for(lambda c: c.messages == ["hello"] and c.span("fit"))
+    assert telemetry.collector.span("fit").resource["job_id"] == "job-7"
 
 
 def test_the_fixtures_are_listed(pytestconfig: pytest.Config) -> None:

@@ -91,6 +91,23 @@ def exporters(settings: dict[Signal, SignalSettings]) -> dict[Signal, Exporter]:
     return {signal: _exporter(wanted) for signal, wanted in settings.items() if wanted.exporter != "none"}
 
 
+def import_clients(settings: dict[Signal, SignalSettings]) -> None:
+    """Import what sending with `settings` needs, in the thread that asks.
+
+    Never in the shipper's thread: a process that forks while a thread imports leaves the child with a lock on the
+    module that nobody gives back, and the child, our own or the plugin's, hangs when it imports the same.
+    """
+    protocols = {wanted.protocol for wanted in settings.values() if wanted.exporter == "otlp"}
+    if "grpc" in protocols:
+        import synapse_otel.export.grpc
+    if "http/protobuf" in protocols:
+        # The first look-up of a host and the first request import these.
+        import encodings.idna  # noqa: F401
+        import netrc  # noqa: F401
+
+        import synapse_otel.export.http  # noqa: F401
+
+
 def client(settings: SignalSettings) -> Client:
     """Return a client for the protocol of `settings`; gRPC is imported only where it is used."""
     if settings.protocol == "grpc":

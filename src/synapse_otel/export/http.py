@@ -27,7 +27,6 @@ class HttpClient:
     def __init__(self, settings: SignalSettings) -> None:
         self._settings = settings
         self._session = requests.Session()
-        self._session.verify = settings.certificate or True
         if settings.client_certificate and settings.client_key:
             self._session.cert = (settings.client_certificate, settings.client_key)
         elif settings.client_certificate:
@@ -53,9 +52,15 @@ class HttpClient:
 
     def _post(self, body: bytes) -> tuple[int, requests.structures.CaseInsensitiveDict[str], bytes]:
         settings = self._settings
-        # Redirects are not followed: a POST would become a GET. The body is bounded: it comes from anybody.
+        # Redirects are not followed: a POST would become a GET. The body is bounded: it comes from anybody. `verify`
+        # is given with each request, because requests prefers REQUESTS_CA_BUNDLE to what its session holds.
         with self._session.post(
-            settings.endpoint, data=body, timeout=settings.timeout, allow_redirects=False, stream=True
+            settings.endpoint,
+            data=body,
+            timeout=settings.timeout,
+            verify=settings.certificate or True,
+            allow_redirects=False,
+            stream=True,
         ) as response:
             content = next(response.iter_content(_MAX_ANSWER), b"")
             return response.status_code, response.headers, content
@@ -70,10 +75,12 @@ class HttpClient:
                 return body
 
     def _outcome(self, status: int, headers: requests.structures.CaseInsensitiveDict[str], content: bytes) -> Outcome:
-        if 200 <= status < 300:
+        if 200 <= status < 300 and not content.lstrip().startswith(b"<"):
             rejected, message = partial_success(self._settings.signal, content)
             return Outcome(Verdict.DELIVERED, message, rejected=rejected)
         reason = f"{self._settings.endpoint}: HTTP {status}"
+        if status < 300:
+            return Outcome(Verdict.RETRY, f"{reason} with a web page: something other than a collector answers")
         if 300 <= status < 400:
             return Outcome(Verdict.RETRY, f"{reason}, a redirect to {headers.get('Location', 'nowhere')}")
         if text := _readable(content):

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from synapse_otel.export import settings as config
 from synapse_otel.export.delivery import Destination
-from synapse_otel.export.exporters import exporters
+from synapse_otel.export.exporters import exporters, import_clients
 from synapse_otel.export.notices import Notices
 from synapse_otel.journal.quota import Quota
 from synapse_otel.journal.records import Identity
@@ -59,8 +59,10 @@ def shipping_plan(settings: config.TelemetrySettings) -> ShippingPlan:
         SettingsError: If a variable has a wrong value; it names the variable.
     """
     count, length, events = config.attribute_limits()
+    signals = config.signal_settings()
+    import_clients(signals)
     return ShippingPlan(
-        signals=config.signal_settings(),
+        signals=signals,
         quota=Quota(settings.quota_bytes, settings.quota_days * 86_400),
         version=version("synapse-otel"),
         redactor=Redactor(settings.redaction_patterns, enabled=settings.redaction),

@@ -1,8 +1,9 @@
-r"""Credentials inside strings become `[REDACTED]`; what surrounds them stays readable.
+"""Credentials inside strings become `[REDACTED]`; what surrounds them stays readable.
 
-Three stages, from cheap to dear. A look for any fragment that a credential has (`_SUSPICIOUS`) ends here for nearly every
-string. Then each rule of `_RULES` whose own fragments occur is applied: known formats of tokens and keys, headers, URLs,
-and last `name=value` in all its spellings, where `secret_keys` judges the name. What patterns the user added come after.
+From cheap to dear: a string without a long word and without a suspicious fragment is done, as nearly all are. Long
+words are searched for credentials of a known format (`_FORMATS`); a string with a suspicious fragment for what gives
+itself away by its context (`_CONTEXTS`): headers, URLs, and last `name=value` in all its spellings, where `secret_keys`
+judges the name. The patterns that the user added come after.
 
 Every pattern takes time linear in the text: a run without a bound is possessive or ends the pattern, so that nothing
 after it can fail and make it try again; and a pattern that can fail late starts only where a word starts.
@@ -11,7 +12,7 @@ after it can fail and make it try again; and a pattern that can fail late starts
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -52,14 +53,18 @@ class Redactor:
         if not self._enabled:
             return text
         lowered = text.lower()
-        if _SUSPICIOUS(lowered) or _DISCORD(text):
-            text = _apply_rules(text, lowered)
+        if len(text) >= _LONG_WORD and _has_known_format(text):
+            text = _apply(_FORMATS, text, lowered)
+        for fragment in _FRAGMENTS:
+            if fragment in lowered:
+                text = _apply(_CONTEXTS, text, lowered)
+                break
         for pattern in self._extra:
             text = _outside_marks(pattern, text)
         return text
 
     def value(self, value: _T) -> _T:
-        """Returns plain data with the credentials in its strings and keys, and the values under secret keys, replaced."""
+        """Returns plain data, the credentials in its strings and keys and the values under secret keys replaced."""
         return self._walk(value) if self._enabled else value
 
     def _walk(self, value: Any) -> Any:
@@ -112,13 +117,15 @@ def _unique(key: str, taken: dict[str, Any]) -> str:
 
 _names_secret = SecretKeys()
 
-# Fragments without which no name is secret, of those that occur in free text.
-_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "bearer", "otp", "dsn")
-_STEMS += ("connection", "connstr", "conn_str", "sessid", "sessionid", "signature", "webhook", "phrase")
+# Without one of these no name is secret, of those that occur in free text.
+_STEMS = (
+    *("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "bearer", "otp", "dsn", "webhook"),
+    *("connection", "connstr", "conn_str", "sessid", "sessionid", "phrase"),
+)
 
 _ASSIGNMENT = re.compile(
-    r"(?<![\w.-])(?P<name>-{0,2}(?:(?:api|access|secret|private|auth|client|session|refresh|signing|encryption|ssh)[ ])?"
-    r"[a-z_][\w.-]*+)"
+    r"(?<![\w.-])(?P<name>-{0,2}"
+    r"(?:(?:api|access|secret|private|auth|client|session|refresh|signing|encryption|ssh)[ ])?[a-z_][\w.-]*+)"
     r"(?P<sep>\\{0,2}[\"']?\]?[ \t]{0,4}(?:=>|:=|==?|:)[ \t]{0,4}|[\"'],[ ]?(?=b?[\"']))",
     re.IGNORECASE | re.ASCII,
 )
@@ -139,14 +146,32 @@ _DOTTED_NUMBER = re.compile(r"v?\d[\d.:T+Z-]*", re.ASCII)
 _CALL = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]", re.ASCII)
 _PROSE_FOLLOWS = re.compile(r"[ ][a-z]+(?![\w.-]*[ ]?[:=])", re.IGNORECASE | re.ASCII)
 _STAND_IN = re.compile(
-    r"\*+|x{3,}|\.{2,}|…|%\(?\w{0,40}\)?[sdr]|\$\{?[A-Z][A-Z0-9_]*\}?|\$?\{+[^{}]{0,80}\}*|<[^<>]{0,80}>|\[[A-Za-z_ ]{0,40}\]"
+    r"\*+|x{3,}|\.{2,}|…|%\(?\w{0,40}\)?[sdr]|\$\{?[A-Z][A-Z0-9_]*\}?|\$?\{+[^{}]{0,80}\}*"
+    r"|<[^<>]{0,80}>|\[[A-Za-z_ ]{0,40}\]"
 )
-_STAND_INS = frozenset(
+_NOTHING = frozenset(
+    ("true", "false", "yes", "no", "on", "off", "none", "null", "nil", "undefined", "unset", "missing", "empty")
+)
+_SPEECH = frozenset(
     (
-        "true false yes no on off none null nil undefined unset set missing empty required optional changed expired"
-        " invalid valid ok default hidden masked redacted removed revoked wrong incorrect rejected accepted failed"
-        " str int bytes bool string text value any optional basic bearer digest oauth oauth2 token password secret key"
-    ).split()
+        *(
+            "set",
+            "required",
+            "optional",
+            "changed",
+            "expired",
+            "revoked",
+            "removed",
+            "any",
+            "default",
+            "ok",
+            "or",
+            "and",
+        ),
+        *("valid", "invalid", "wrong", "incorrect", "rejected", "accepted", "failed", "hidden", "masked", "redacted"),
+        *("str", "int", "bytes", "bool", "string", "text", "value", "password", "secret", "token", "key"),
+        *("basic", "bearer", "digest", "oauth", "oauth2"),
+    )
 )
 
 
@@ -158,7 +183,13 @@ class _Value(NamedTuple):
     end: int
 
 
-def _replace_assigned(pattern: re.Pattern[str], text: str) -> str:
+def _replace_named(text: str) -> str:
+    if "=" in text or ":" in text or '",' in text or "'," in text:
+        text = _replace_values(_ASSIGNMENT, text)
+    return _replace_values(_FLAG, text) if " -" in text or text.startswith("-") else text
+
+
+def _replace_values(pattern: re.Pattern[str], text: str) -> str:
     parts: list[str] = []
     done = 0
     for match in pattern.finditer(text):
@@ -181,30 +212,31 @@ def _value_at(text: str, position: int) -> _Value | None:
 
 
 def _is_credential(name: str, separator: str, value: _Value, text: str) -> bool:
-    """Returns whether a value under a secret name is one: not a stand-in, a count, a call, or the next word of a sentence."""
+    """Returns whether a value under a secret name is one: no stand-in, count, call, or next word of a sentence."""
     content = value.text
-    if not content or content.lower() in _STAND_INS or _STAND_IN.fullmatch(content) or _is_marked(name, content):
+    is_password = _PASSWORD_LIKE.search(name) is not None
+    is_assigned = "=" in separator or (separator[0] in "\\\"'" and "," not in separator)
+    if _is_stand_in(name, content) or (not (is_password and is_assigned) and content.lower() in _SPEECH):
         return False
-    if _PASSWORD_LIKE.search(name):
-        is_directory = name.lower().endswith("pwd") and content[0] in "/~"
-        strong = not is_directory
-    else:
-        strong = " " not in name and _SEVERAL_WORDS.search(name.strip("-")) is not None
-        if _SHORT_NUMBER.fullmatch(content):
-            return False
+    if not is_password and _SHORT_NUMBER.fullmatch(content):
+        return False
     if separator.endswith(" ") and _CALL.match(content):
         return False
-    if "=" in separator or (separator[0] in "\\\"'" and "," not in separator):
-        return strong or not _PASSWORD_LIKE.search(name)
-    if strong and "," not in separator and separator.strip() != separator:
+    if is_assigned:
+        return True
+    is_identifier = " " not in name and _SEVERAL_WORDS.search(name.strip("-")) is not None
+    if "," not in separator and (is_password or separator.isspace() or (is_identifier and separator.endswith(" "))):
         return not (content.isalpha() and content.islower() and _PROSE_FOLLOWS.match(text, value.end))
     return _looks_random(content)
 
 
-def _is_marked(name: str, content: str) -> bool:
-    return (
-        content == REDACTED or "[REDACTED" in content and (" " not in content or name.lower().endswith("authorization"))
-    )
+def _is_stand_in(name: str, content: str) -> bool:
+    if not content or content.lower() in _NOTHING or _STAND_IN.fullmatch(content):
+        return True
+    if "[REDACTED" in content:
+        return content == REDACTED or " " not in content or name.lower().endswith("authorization")
+    # The shell's PWD is a directory.
+    return name.lower().endswith("pwd") and content[0] in "/~"
 
 
 def _looks_random(content: str) -> bool:
@@ -271,7 +303,7 @@ _PRIVATE_KEY = re.compile(
 )
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+){1,3}", re.ASCII)
 _TOKENS = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
+    r"(?<=bot)\d{6,12}:AA[\w-]{32,34}|(?<![A-Za-z0-9])(?:"  # Telegram puts `bot` before it in URLs
     + "|".join(
         (
             r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",  # AWS access key ids
@@ -332,12 +364,6 @@ _TOKENS = re.compile(
     + ")",
     re.ASCII,
 )
-_TOKEN_FRAGMENTS = (
-    "akia asia abia acca aiza gocspx ya29. 1//0 q~ ghp_ gho_ ghu_ ghs_ ghr_ github_pat glpat- gldt- glrt- glcbt- glptt-"
-    " glft- glimt- glagent- glsoat- gloas- xox xapp- :aa k_live_ k_test_ whsec_ sg. npm_ pypi-a hf_ api_org_ sk- wandb_"
-    " r8_ gsk_ xai- lsv2_ nvapi- dapi do_v1 doo_v1 dop_v1 dor_v1 hrku- shpat_ shpca_ shppa_ shpss_ sq0 eaaa hvs. hvb. hvr."
-    " dckr_ lin_ ntn_ pmak- nrak- nrjs- nrii- nrsp- nral sntry glsa_ glc_ atatt3 dp.pt. dp.st. dp.ct. pcsk_"
-)
 
 # -- URLs and commands ------------------------------------------------------------------------------------------------
 
@@ -349,7 +375,8 @@ _SIGNATURE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _WEBHOOK = re.compile(
-    r"(hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/webhookb2/)"
+    r"(hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/"
+    r"|\.webhook\.office\.com/webhookb2/)"
     r"[\w/@-]{10,}+",
     re.IGNORECASE | re.ASCII,
 )
@@ -367,10 +394,21 @@ class _Rule(NamedTuple):
     """What to do with a text in which, in lower case, one of the fragments occurs."""
 
     fragments: tuple[str, ...]
-    apply: Callable[[str], str]
+    replace: Callable[[str], str]
 
 
-_RULES = (
+# The shortest credential of a known format has 20 characters, and no space.
+_LONG_WORD = 20
+_FORMATS = (
+    _Rule(("",), partial(_TOKENS.sub, REDACTED)),
+    _Rule(("eyj",), partial(_JWT.sub, REDACTED)),
+    _Rule(("webhook", "hooks.slack"), _keeping_first(_WEBHOOK)),
+    _Rule(("sig=", "signature=", "security-token="), _keeping_first(_SIGNATURE)),
+    _Rule(("wandb",), _keeping_first(_WANDB)),
+)
+
+_FRAGMENTS = (*_STEMS, "basic ", "@", "-u ", "--user")
+_CONTEXTS = (
     _Rule(("private key",), _keeping_first(_PRIVATE_KEY)),
     _Rule(("authorization",), _replace_authorization),
     _Rule(("bearer",), _keeping_first(_BEARER)),
@@ -379,41 +417,27 @@ _RULES = (
     _Rule(("cookie",), _replace_cookies),
     _Rule(("@",), _keeping_first(_URL_PASSWORD)),
     _Rule(("@",), partial(_URL_USER.sub, rf"\g<2>{REDACTED}")),
-    _Rule(("webhook", "hooks.slack"), _keeping_first(_WEBHOOK)),
-    _Rule(("eyj",), partial(_JWT.sub, REDACTED)),
-    _Rule(("",), partial(_TOKENS.sub, REDACTED)),
-    _Rule(("sig=", "signature=", "security-token="), _keeping_first(_SIGNATURE)),
-    _Rule(("wandb",), _keeping_first(_WANDB)),
     _Rule(("login",), _keeping_first(_NETRC)),
     _Rule(("-u ", "--user"), _keeping_first(_USER_OPTION)),
     _Rule(("sshpass",), _keeping_first(_SSHPASS)),
-    _Rule(_STEMS, partial(_replace_assigned, _ASSIGNMENT)),
-    _Rule(_STEMS, partial(_replace_assigned, _FLAG)),
+    _Rule(("",), _replace_named),
 )
 
+_KNOWN_FORMAT = re.compile(
+    _TOKENS.pattern + r"|eyJ|(?i:webhook|hooks\.slack|sig=|signature=|security-token=)|[0-9a-f]{40}", re.ASCII
+).search
 
-def _apply_rules(text: str, lowered: str) -> str:
-    for fragments, apply in _RULES:
+
+def _has_known_format(text: str) -> bool:
+    """Returns whether a long word holds what `_FORMATS` replaces. Short words cost no more than the split."""
+    long_words = [word for word in text.split() if len(word) >= _LONG_WORD]
+    return any(_KNOWN_FORMAT(word) for word in long_words) if long_words else False
+
+
+def _apply(rules: tuple[_Rule, ...], text: str, lowered: str) -> str:
+    for fragments, replace in rules:
         for fragment in fragments:
             if fragment in lowered:
-                text = apply(text)
+                text = replace(text)
                 break
     return text
-
-
-def _prefix_tree(words: Iterable[str]) -> str:
-    """Returns a pattern of `words` that looks at each character once, several times faster than one alternative each."""
-    branches: dict[str, set[str]] = {}
-    for word in words:
-        branches.setdefault(word[:1], set()).add(word[1:])
-    if "" in branches:
-        return ""
-    alternatives = [re.escape(first) + _prefix_tree(rest) for first, rest in sorted(branches.items())]
-    return alternatives[0] if len(alternatives) == 1 else f"(?:{'|'.join(alternatives)})"
-
-
-_SUSPICIOUS = re.compile(
-    _prefix_tree({*_STEMS, *_TOKEN_FRAGMENTS.split(), *(hint for rule in _RULES for hint in rule.fragments if hint)})
-    + r"|sk[0-9a-f]{16}"
-).search
-_DISCORD = re.compile(r"[MNO](?<![\w-][MNO])[\w-]{23,27}\.[\w-]{6}\.", re.ASCII).search

@@ -3,8 +3,8 @@
 from math import modf
 
 from google.protobuf.any_pb2 import Any
-from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 
 
 def status_message(code: int, message: str, retry_seconds: float | None = None) -> bytes:

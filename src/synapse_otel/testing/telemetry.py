@@ -1,11 +1,11 @@
 """What the fixture `telemetry` gives to a test."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synapse_otel.context import RuntimeContext
     from synapse_otel.testing.collector import Collector
     from synapse_otel.testing.decoded import LogRecord, Point, Span
 
@@ -42,7 +42,7 @@ class Telemetry:
         """The messages for the user that arrived."""
         return self.collector.messages
 
-    def open(self, job_id: str = "test-job", name: str = "test", **kwargs: Any) -> Any:
+    def open(self, job_id: str = "test-job", name: str = "test", **kwargs: Any) -> "RuntimeContext":
         """Open a `synapse_otel.RuntimeContext` that reports here; use it in a `with`.
 
         Args:
@@ -50,4 +50,6 @@ class Telemetry:
             name: The name of the run.
             **kwargs: What else `RuntimeContext.open` takes.
         """
-        return import_module("synapse_otel").RuntimeContext.open(job_id=job_id, name=name, **kwargs)
+        from synapse_otel.context import RuntimeContext
+
+        return RuntimeContext.open(job_id=job_id, name=name, **kwargs)
