@@ -75,11 +75,25 @@ def test_several_credentials_in_one_text() -> None:
     assert [case.name for case in SECRETS if len(case.secret) > 11 and case.secret in redacted] == []
 
 
+_FRAGMENTS = [
+    *(
+        "password",
+        "token",
+        "secret",
+        "api_key",
+        "Authorization",
+        "Cookie",
+        "Bearer ",
+        "Basic ",
+        "eyJ",
+        "hunter2",
+        "sig=",
+    ),
+    *("=", ":", ": ", '"', "'", "\\", '\\"', ", ", " ", "\n", ";", "&", "?", "@", "://", "--", "-u ", "x"),
+    *("[", "]", "{", "}", "(", ")", "<", ">", "[REDACTED]", "[REDACTED", "REDACTED]"),
+]
 _pieces = st.sampled_from(
-    [*(case.text for case in SECRETS), *(case.secret for case in SECRETS), *HARMLESS.values()]
-) | st.sampled_from(
-    'password|token|secret|api_key|Authorization|Cookie|=|:|: |"|\'|\\|\\"|, | |\n|;|&|?|@|://|Bearer |Basic |--|[|]|'
-    "{|}|(|)|<|>|[REDACTED]|[REDACTED|REDACTED]|eyJ|hunter2|sig=|-u |x".split("|")
+    [*(case.text for case in SECRETS), *(case.secret for case in SECRETS), *HARMLESS.values(), *_FRAGMENTS]
 )
 
 

@@ -41,6 +41,10 @@ def test_any_value_survives(given_value: Any) -> None:
     assert repr(value(received)) == repr(given_value)
 
 
+@pytest.mark.skipif(
+    "string_value_strindex" not in AnyValue.DESCRIPTOR.fields_by_name,
+    reason="this version of the protocol has no profiles",
+)
 def test_a_reference_of_the_profiling_signal_is_no_value() -> None:
     """What only profiles may carry is read as absent, as the protocol asks."""
     assert value(AnyValue(string_value_strindex=1)) is None

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from synapse_otel.journal.cursor import Cursor, CursorFile
+from synapse_otel.journal.cursor import Cursor, saved_cursors
 from synapse_otel.journal.directory import JournalPath
-from synapse_otel.journal.quota import SIGNALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class DeliveryState:
 
 def cursors(path: JournalPath) -> list[Cursor]:
     """Return the cursors that count: those of the signals that the endpoint serves, if it serves any."""
-    saved = [CursorFile(path.cursor(signal)).load() for signal in SIGNALS if path.cursor(signal).exists()]
+    saved = saved_cursors(path)
     return [cursor for cursor in saved if not cursor.unserved] or saved
 
 

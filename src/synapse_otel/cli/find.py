@@ -41,17 +41,8 @@ def job_of(run: Path) -> str:
     return unquote(run.name.rpartition("~")[0] or run.name)
 
 
-def latest(root: Path) -> Path:
-    """Return the run that started last.
-
-    Raises:
-        CliError: There is none.
-    """
-    return newest_first(_some_runs(root))[0]
-
-
-def one(root: Path, wanted: str) -> tuple[Path, list[Path]]:
-    """Return the run that is called `wanted`, and the older ones of the same job.
+def one(root: Path, wanted: str | None) -> tuple[Path, list[Path]]:
+    """Return the run that is called `wanted`, and the older ones of the same job; for None the latest of all.
 
     Args:
         root: The journal directory.
@@ -60,6 +51,8 @@ def one(root: Path, wanted: str) -> tuple[Path, list[Path]]:
     Raises:
         CliError: There is none, or there are runs of several jobs; it says which there are.
     """
+    if wanted is None:
+        return newest_first(_some_runs(root))[0], []
     found = newest_first(matching(root, wanted))
     jobs = {job_of(run) for run in found}
     if len(jobs) > 1:

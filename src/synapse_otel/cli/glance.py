@@ -1,13 +1,14 @@
 """A run at a glance: what its first and its last records say, without reading what lies between.
 
-The number of records is counted from frame to frame, which costs a tenth of decoding them.
+The records of the last segment are counted, but only its last ones are decoded.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -44,7 +45,7 @@ class JournalGlance:
     last: int = 0
     progress: rec.Progress | None = None
     records: int = 0
-    delivery: DeliveryState = DeliveryState()
+    delivery: DeliveryState = field(default_factory=DeliveryState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,39 +141,28 @@ def _look_back(segment: _Segment, found: JournalGlance) -> None:
 
 
 class _Segment:
-    """The frames of one segment, of which only their places are known until a record is wanted."""
+    """The frames of one segment, undecoded."""
 
     def __init__(self, file: Path) -> None:
-        data = memoryview(file.read_bytes())
-        self.identity, self._start = fmt.unpack_header(bytes(data[:_HEAD]), str(file))
-        self._data = data
-        self._places = list(self._walk())
+        data = file.read_bytes()
+        self.identity, start = fmt.unpack_header(data, str(file))
+        self._frames = [frame.payload or b"" for frame in fmt.frames(data[start:])]
 
     def end(self) -> int:
         """Return the sequence number behind the segment's last record."""
-        first = next(self._records(self._places[:1]), None)
-        return (first.first_seq if isinstance(first, rec.SegmentOpened) else 0) + max(0, len(self._places) - 1)
+        first = next(_decoded(self._frames[:1]), None)
+        begin = first.first_seq if isinstance(first, rec.SegmentOpened) else 0
+        return begin + max(0, len(self._frames) - 1)
 
     def backwards(self) -> Iterator[rec.Record]:
         """Yield the last records, the last one first."""
-        return self._records(self._places[: -_MOST_DECODED - 1 : -1])
+        return _decoded(self._frames[: -_MOST_DECODED - 1 : -1])
 
-    def _walk(self) -> Iterator[int]:
-        offset = self._start
-        while 0 < (size := fmt.frame_size(self._data[offset : offset + fmt.FRAME_OVERHEAD])) <= len(self._data) - offset:
-            yield offset
-            offset += size
 
-    def _records(self, places: list[int]) -> Iterator[rec.Record]:
-        for place in places:
-            size = fmt.frame_size(self._data[place : place + fmt.FRAME_OVERHEAD])
-            frame = next(fmt.frames(bytes(self._data[place : place + size])), None)
-            if frame is None or frame.payload is None:
-                continue
-            try:
-                yield rec.decode(frame.payload)
-            except msgspec.DecodeError:
-                continue
+def _decoded(payloads: Iterable[bytes]) -> Iterator[rec.Record]:
+    for payload in payloads:
+        with suppress(msgspec.DecodeError):
+            yield rec.decode(payload)
 
 
 def _action(first_segment: Path) -> str:
@@ -182,14 +172,8 @@ def _action(first_segment: Path) -> str:
         start = fmt.unpack_header(data, str(first_segment))[1]
     except (fmt.JournalError, OSError):
         return ""
-    for frame in fmt.frames(data[start:]):
-        try:
-            record = rec.decode(frame.payload or b"")
-        except msgspec.DecodeError:
-            continue
-        if isinstance(record, rec.ActionNamed):
-            return record.name
-    return ""
+    records = _decoded(frame.payload or b"" for frame in fmt.intact_frames(data[start:]))
+    return next((record.name for record in records if isinstance(record, rec.ActionNamed)), "")
 
 
 def _reason(path: JournalPath, error: Exception) -> str:

@@ -101,6 +101,13 @@ def fitted(content: str, width: int) -> str:
     return set_cell_size(content, max(0, width - 1)).rstrip() + "…"
 
 
+def fit(cell: Text, width: int) -> Text:
+    """Return a cell in at most `width` columns; an ellipsis says that it was longer."""
+    shown = cell.copy()
+    shown.truncate(width, overflow="ellipsis")
+    return shown
+
+
 def columns(
     rows: Sequence[Sequence[Text]], *, right: Sequence[int] = (), gap: int = 2, width: int = 0, flexible: int = 0
 ) -> list[Text]:
@@ -125,8 +132,7 @@ def columns(
 def _aligned(row: Sequence[Text], widths: Sequence[int], right: Sequence[int], gap: str) -> Text:
     line = Text()
     for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        shown = cell.copy()
-        shown.truncate(width, overflow="ellipsis")
+        shown = fit(cell, width)
         blanks = " " * (width - shown.cell_len)
         line.append(gap if at else "")
         line.append_text(Text(blanks) + shown if at in right else shown + Text(blanks))
@@ -136,8 +142,10 @@ def _aligned(row: Sequence[Text], widths: Sequence[int], right: Sequence[int], g
 
 def _console(file: Any) -> Console:
     console = Console(file=file, markup=False, highlight=False, emoji=False)
-    return console if console.is_terminal else Console(
-        file=file, markup=False, highlight=False, emoji=False, width=_UNBOUNDED
+    return (
+        console
+        if console.is_terminal
+        else Console(file=file, markup=False, highlight=False, emoji=False, width=_UNBOUNDED)
     )
 
 

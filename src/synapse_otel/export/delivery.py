@@ -38,6 +38,11 @@ class Destination:
     interval: float = 60.0
     keep: bool = False
 
+    def close(self) -> None:
+        """Let the connections go."""
+        for exporter in self.exporters.values():
+            exporter.close()
+
     def projection(self, signal: Signal) -> MakeProjection:
         """Return what makes the projection of `signal`."""
         match signal:
@@ -143,7 +148,7 @@ def report(source: Source, cursors: list[Cursor], lost: Counter[str] | None = No
     """
     slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
     pending = _count(source, slowest.position)
-    passed = Counter(slowest.passed)
+    passed = Counter(slowest.passed) + (lost or Counter())
     dropped = Counter(slowest.dropped) + (lost or Counter())
     refused = Counter[str]()
     for cursor in cursors:

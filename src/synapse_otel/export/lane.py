@@ -99,13 +99,17 @@ class Lane:
             return False
         request = self._request = self._request or self._next_request()
         if request is None:
-            if self._unsaved:
-                self._save()
+            self.save()
             return False
         if not request.items:
             self._advance(request)
             return True
         return self._settle(request, self._exporter.send(request.body))
+
+    def save(self) -> None:
+        """Note how far the delivery has come, if that was not done yet."""
+        if self._unsaved:
+            self._save()
 
     def hurry(self) -> None:
         """Forget the back-off, though not what the receiver asked for: somebody waits for the delivery."""

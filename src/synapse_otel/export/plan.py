@@ -14,6 +14,7 @@ from synapse_otel.journal.records import Identity
 from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits
 from synapse_otel.projection.redaction import Redactor
 from synapse_otel.projection.resource import Origin
+from synapse_otel.secret_keys import SecretKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,21 @@ def shipping_plan(settings: config.TelemetrySettings) -> ShippingPlan:
         signals=signals,
         quota=Quota(settings.quota_bytes, settings.quota_days * 86_400),
         version=version("synapse-otel"),
-        redactor=Redactor(settings.redaction_patterns, enabled=settings.redaction),
+        redactor=redactor(settings),
         limits=AttributeLimits(count, length, min(DEFAULT_LIMITS.events, events)),
         interval=config.metric_export_interval(),
         keep=settings.keep_delivered,
     )
+
+
+def redactor(settings: config.TelemetrySettings) -> Redactor:
+    """Return what takes credentials out of strings, with the patterns that were added.
+
+    Raises:
+        SettingsError: If one of them is no regular expression.
+    """
+    try:
+        keys = SecretKeys(settings.redaction_keys)
+        return Redactor(settings.redaction_patterns, enabled=settings.redaction, is_secret=keys)
+    except ValueError as error:
+        raise config.SettingsError(f"SYNAPSE_OTEL_REDACTION_PATTERNS or _KEYS: {error}") from error

@@ -13,6 +13,7 @@ import platformdirs
 from opentelemetry.util.re import parse_env_headers
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 Signal: TypeAlias = Literal["traces", "metrics", "logs"]
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
@@ -73,6 +74,10 @@ class TelemetrySettings(BaseSettings):
             first = error.errors()[0]
             name = _PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper()
             raise SettingsError(f"{name} = {first['input']!r}: {first['msg']}") from None
+        except SourceError as error:
+            field = next(name for name in cls.model_fields if f'"{name}"' in str(error))
+            variable = _PREFIX + field.upper()
+            raise SettingsError(f"{variable} = {os.environ.get(variable)!r}: expected a JSON list") from None
 
 
 @dataclass(frozen=True, slots=True)

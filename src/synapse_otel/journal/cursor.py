@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from pathlib import Path
 
 import msgspec
 
-from synapse_otel.journal.locks import open_private
+from synapse_otel.journal.directory import JournalPath
+from synapse_otel.journal.locks import open_to_read, replace_file
 from synapse_otel.journal.reader import START, Position
+
+SIGNALS = ("traces", "metrics", "logs")
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,27 +43,16 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 class CursorFile:
     """A cursor on the disk, replaced as a whole; an absent or damaged one is a cursor at the start.
 
-    Without a path it is kept in memory, for a journal that has no disk.
+    Without a path, or where the disk cannot take it, it is kept in memory.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._kept = Cursor()
+        self._kept: Cursor | None = None
 
     def load(self) -> Cursor:
         """Return the cursor that was saved last."""
-        if self._path is None:
-            return self._kept
-        try:
-            data = self._path.read_bytes()
-        except OSError:
-            return self._kept
-        if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
-            return Cursor()
-        try:
-            return msgspec.msgpack.decode(data[4:], type=Cursor)
-        except msgspec.DecodeError:
-            return Cursor()
+        return self._kept or self._read() or Cursor()
 
     def save(self, cursor: Cursor) -> None:
         """Replace the cursor. A disk that cannot take it costs a repetition after a crash, never the delivery."""
@@ -67,10 +61,26 @@ class CursorFile:
             return
         body = msgspec.msgpack.encode(cursor)
         temporary = self._path.with_suffix(".cursor.new")
+        with contextlib.suppress(OSError):
+            replace_file(temporary, self._path, zlib.crc32(body).to_bytes(4, "little") + body)
+
+    def _read(self) -> Cursor | None:
+        if self._path is None:
+            return None
         try:
-            fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            with os.fdopen(fd, "wb") as file:
-                file.write(zlib.crc32(body).to_bytes(4, "little") + body)
-            temporary.replace(self._path)
+            with os.fdopen(open_to_read(self._path), "rb") as file:
+                data = file.read(_MAX_BYTES)
         except OSError:
-            return
+            return None
+        if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+            return None
+        try:
+            return msgspec.msgpack.decode(data[4:], type=Cursor)
+        except (ValueError, RecursionError):
+            return None
+
+
+def saved_cursors(path: JournalPath) -> list[Cursor]:
+    """Return the cursors of the signals whose delivery was begun."""
+    files = (path.cursor(signal) for signal in SIGNALS)
+    return [CursorFile(file).load() for file in files if file.exists()]

@@ -1,22 +1,29 @@
 """Where journals are: ``<root>/<run>/<journal>/``.
 
-<root>/                         one journal directory, for all runs of a user
-<job>~<trace>/                one run: the escaped job id and the beginning of the trace id
-<journal id>/               one process
-lock                      held by the writer while it lives
-ship.lock                 held by whoever ships the journal
-00000001.seg ...          segments
-traces.cursor ...         what was delivered, one per signal
-dropped                   what the quota removed, by kind
-dead-letters.jsonl        what the collector refused for good
+    <root>/                       one journal directory, for all runs of a user
+      <job>~<trace>/              one run: the escaped job id and the beginning of the trace id
+        <journal id>/             one process
+          lock                    held by the writer while it lives
+          ship.lock               held by whoever ships the journal
+          00000001.seg ...        segments
+          spare-1 ...             the next segment, allocated ahead of time
+          traces.cursor ...       what was delivered, one per signal
+          dead-letters.jsonl      what the collector refused for good
+
+A journal that is being created or removed is hidden (``.<journal id>``): whoever lists journals sees only whole ones.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
+import stat
 import string
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +32,15 @@ from pathlib import Path
 from synapse_otel.journal.format import SUFFIX
 from synapse_otel.journal.locks import FileLock, is_locked
 
-_PLAIN = frozenset(string.ascii_letters + string.digits + "._-")
+_PLAIN = frozenset((string.ascii_letters + string.digits + "._-").encode())
 _MAX_NAME = 100
 _TRACE_DIGITS = 16
+_PRIVATE = 0o700
+_SEGMENT = re.compile(rf"(?!0{{8}})([0-9]{{8}}|[1-9][0-9]{{8,9}}){re.escape(SUFFIX)}")
+_SPARE = "spare-"
+_TRIES = 100
+_ABANDONED = 3600.0
+"""Seconds after which a hidden directory is nobody's any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +84,23 @@ class JournalPath:
 
     def segments(self) -> list[int]:
         """Return the indexes of the segments there are, ascending."""
-        try:
-            names = [file.name for file in self.path.iterdir()]
-        except OSError:
-            return []
-        return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:8].isdigit())
+        return sorted(int(match[1]) for name in _names(self.path) if (match := _SEGMENT.fullmatch(name)))
+
+    def spare(self, number: int) -> Path:
+        """The file of a segment that is not entered yet."""
+        return self.path / f"{_SPARE}{number}"
+
+    def spares(self) -> list[Path]:
+        """Return the segments that were never entered."""
+        return [self.path / name for name in _names(self.path) if name.startswith(_SPARE)]
 
     def size(self) -> int:
         """Return the bytes that the journal occupies on the disk."""
-        try:
-            return sum(entry.stat().st_blocks * 512 for entry in os.scandir(self.path))
-        except OSError:
-            return 0
+        return sum(_size(self.path / name) for name in _names(self.path))
+
+    def written(self) -> float:
+        """Return when the journal was last written, in seconds since the Unix epoch."""
+        return max((_changed(self.path / name) for name in _names(self.path)), default=_changed(self.path))
 
     def is_live(self) -> bool:
         """Return whether the process that writes it lives."""
@@ -90,11 +108,12 @@ class JournalPath:
 
     def remove(self) -> None:
         """Remove the journal, and its run's directory with the last of them."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        try:
+        hidden = _hidden(self.path)
+        with contextlib.suppress(OSError):
+            self.path.rename(hidden)  # at once, so that nobody sees a part of it
+        shutil.rmtree(hidden, ignore_errors=True)
+        with contextlib.suppress(OSError):
             self.run.rmdir()
-        except OSError:
-            return
 
 
 def run_name(job_id: str, trace_id: bytes) -> str:
@@ -104,16 +123,13 @@ def run_name(job_id: str, trace_id: bytes) -> str:
 
 def escape(name: str) -> str:
     """Return `name` with everything but letters, digits, ``_``, ``-`` and inner dots as ``%XX``, and not too long."""
-    escaped = "".join(
-        character if character in _PLAIN else "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
-        for character in name
-    )
+    data = name.encode("utf-8", "surrogatepass")
+    escaped = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in data)
     if escaped.startswith("."):
         escaped = "%2E" + escaped[1:]
     if len(escaped) <= _MAX_NAME:
         return escaped
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
-    return f"{escaped[: _MAX_NAME - 17]}-{digest}"
+    return f"{escaped[: _MAX_NAME - 17]}~{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def create_journal(root: Path, run: str, journal_id: str) -> tuple[JournalPath, FileLock]:
@@ -122,25 +138,58 @@ def create_journal(root: Path, run: str, journal_id: str) -> tuple[JournalPath, 
     Raises:
         OSError: If the directory cannot be created or written.
     """
-    make_private(root)
-    make_private(root / run)
-    hidden = root / run / f".{journal_id}"
-    hidden.mkdir(mode=0o700)
-    hidden.chmod(0o700)
-    lock = FileLock(hidden / "lock")
-    lock.acquire(wait=True)
     path = root / run / journal_id
-    hidden.rename(path)
+    hidden = _hidden(path)
+    _make_hidden(hidden)
+    lock = FileLock(hidden / "lock")
+    try:
+        lock.acquire()
+        hidden.rename(path)
+    except BaseException:
+        lock.release()
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
     return JournalPath(path), lock
 
 
-def make_private(path: Path) -> None:
-    """Create a directory, with its parents, that only its owner can enter."""
+def remove_abandoned(root: Path) -> None:
+    """Remove what processes that died while they created or removed a journal have left."""
+    for run in runs(root):
+        for name in _names(run):
+            if name.startswith(".") and time.time() - _changed(run / name) > _ABANDONED:
+                shutil.rmtree(run / name, ignore_errors=True)
+
+
+def _make_hidden(hidden: Path) -> None:
+    run = hidden.parent
+    for _ in range(_TRIES):
+        _make_private(run)
+        if run.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
+        try:
+            return _mkdir(hidden)
+        except FileNotFoundError:  # the last journal of the run was removed meanwhile, and the run's directory with it
+            continue
+    raise FileNotFoundError(errno.ENOENT, "the directory of a run is removed again and again", str(run))
+
+
+def _make_private(path: Path) -> None:
     if path.is_dir():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
-    path.chmod(0o700)
+    _make_private(path.parent)
+    with contextlib.suppress(FileExistsError):
+        _mkdir(path)
+
+
+def _mkdir(path: Path) -> None:
+    """Create a directory that only its owner can enter, whatever the umask."""
+    path.mkdir(mode=_PRIVATE)
+    if stat.S_IMODE(path.lstat().st_mode) != _PRIVATE:
+        path.chmod(_PRIVATE)
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}")
 
 
 def journals(root: Path) -> Iterator[JournalPath]:
@@ -159,6 +208,11 @@ def journals_of(run: Path) -> list[JournalPath]:
     return [JournalPath(path) for path in _directories(run)]
 
 
+def new_journal_id() -> str:
+    """Return a fresh id for a journal, 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
 def _directories(path: Path) -> list[Path]:
     try:
         with os.scandir(path) as entries:
@@ -171,6 +225,22 @@ def _directories(path: Path) -> list[Path]:
         return []
 
 
-def new_journal_id() -> str:
-    """Return a fresh id for a journal, 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+def _names(path: Path) -> list[str]:
+    try:
+        return [file.name for file in path.iterdir()]
+    except OSError:
+        return []
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return time.time()

@@ -7,34 +7,40 @@ A journal is a sequence of segments, ``00000001.seg``, ``00000002.seg``, ... A s
     8       2     format version, little endian like every number here
     10      2     zero
     12      4     length L of the identity
-    16      4     CRC-32 of the identity
+    16      4     CRC-32 of the bytes 0 to 15 and the identity
     20      L     identity: MessagePack map, see ``records.Identity``
     20+L    ...   frames, one after another without padding
 
-    frame:  4     length N of the record, never zero
+    frame:  4     length N of the record, never zero, at most ``MAX_RECORD``
             4     CRC-32 of the record
-            N     record: MessagePack array, see ``records``
+            N     record: MessagePack array that begins with its kind, see ``records``
 
 The first frame of a segment is a ``SegmentOpened``. Whatever follows the last frame is zero: segments are
 allocated whole and written through a memory map, so the file is longer than its content while it is written and is
-trimmed when it is left.
+trimmed when it is left. A segment appears under its name with its header and first frame in it, and when it does,
+nothing is appended to the one before it any more.
 
 What a reader may rely on, and what it does:
 
 - Frames are written front to back, each with a single copy. A writer that is killed leaves at most its last frame
   incomplete. While the writer lives, an incomplete frame is one that is just being written: look again later.
-- A length of zero, or the end of the file, is the end of the segment for now.
-- A frame whose CRC does not match is damaged. If a whole frame follows where the length says so, only that
-  record is lost: it is counted and skipped. Otherwise nothing behind it can be trusted, and the segment ends there.
-- A version greater than ``VERSION`` is refused with ``NewerFormatError``; older ones are read.
+- A frame is intact when its length is possible and its CRC matches. Where a frame is not, the next intact one is
+  looked for. If there is one, what is between is damaged, counted as one record, and skipped; if only the frame's
+  length was hit, the CRC of what is between matches, and the record is read all the same. If there is none, this is the
+  end of the segment for now.
+- The sequence number in the next ``SegmentOpened`` tells how many records damage really took.
+- A header that is damaged is skipped like a frame; any other segment says who wrote the journal.
+- The bytes 0 to 19, and what the CRC in them covers, are the same in every version. A greater version than
+  ``VERSION`` is refused with ``NewerFormatError``; older ones are read.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -44,10 +50,12 @@ MAGIC = b"SYNOTEL\n"
 VERSION = 1
 SUFFIX = ".seg"
 
-_HEADER = struct.Struct("<8sHHII")
+_PREFIX = struct.Struct("<8sHHI")
+_CRC = struct.Struct("<I")
 _FRAME = struct.Struct("<II")
+_RECORD_BEGINS = re.compile(rb"[\x92-\x9f][\x00-\x7f]")
 FRAME_OVERHEAD = _FRAME.size
-HEADER_PREFIX = _HEADER.size
+HEADER_PREFIX = _PREFIX.size + _CRC.size
 
 MAX_RECORD = 256 * 1024
 """Bytes of the largest record that is written; larger data is cut before."""
@@ -65,8 +73,7 @@ class DamagedHeaderError(JournalError):
     """A file that does not begin like a segment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame: the record's bytes (None where they are damaged) and the offset behind it."""
 
     payload: bytes | None
@@ -76,12 +83,18 @@ class Frame:
 def pack_header(identity: Identity) -> bytes:
     """Return the header of a segment that `identity` writes."""
     body = msgspec.msgpack.encode(identity)
-    return _HEADER.pack(MAGIC, VERSION, 0, len(body), zlib.crc32(body)) + body
+    prefix = _PREFIX.pack(MAGIC, VERSION, 0, len(body))
+    return prefix + _CRC.pack(crc32(body, crc32(prefix))) + body
 
 
 def pack_frame(payload: bytes) -> bytes:
     """Return `payload` as a frame."""
-    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+    return _FRAME.pack(len(payload), crc32(payload)) + payload
+
+
+def header_size(data: bytes) -> int:
+    """Return how many bytes the header at the beginning of `data` says that it has."""
+    return HEADER_PREFIX + int(_PREFIX.unpack_from(data)[3]) if len(data) >= HEADER_PREFIX else HEADER_PREFIX
 
 
 def unpack_header(data: bytes, source: str) -> tuple[Identity, int]:
@@ -97,54 +110,70 @@ def unpack_header(data: bytes, source: str) -> tuple[Identity, int]:
     """
     if len(data) < HEADER_PREFIX:
         raise DamagedHeaderError(f"{source}: expected a segment header of {HEADER_PREFIX} bytes, got {len(data)}")
-    magic, version, _, size, crc = _HEADER.unpack_from(data)
+    magic, version, _, size = _PREFIX.unpack_from(data)
     if magic != MAGIC:
         raise DamagedHeaderError(f"{source}: expected the magic {MAGIC!r}, got {magic!r}")
+    end = HEADER_PREFIX + size
+    body = data[HEADER_PREFIX:end]
+    if len(body) < size or crc32(body, crc32(data[: _PREFIX.size])) != _CRC.unpack_from(data, _PREFIX.size)[0]:
+        raise DamagedHeaderError(f"{source}: the header is damaged")
     if version > VERSION:
         raise NewerFormatError(
             f"{source}: the journal has format version {version}, this synapse-otel reads up to {VERSION}: "
             "upgrade synapse-otel to read it"
         )
-    end = HEADER_PREFIX + size
-    body = data[HEADER_PREFIX:end]
-    if len(body) < size or zlib.crc32(body) != crc:
-        raise DamagedHeaderError(f"{source}: the identity in the header is damaged")
     try:
         return msgspec.msgpack.decode(body, type=Identity), end
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedHeaderError(f"{source}: the identity in the header is not readable: {error}") from error
 
 
 def frames(data: bytes) -> Iterator[Frame]:
-    """Yield the frames of `data`, which begins at a frame, up to the first that is incomplete or cannot be trusted."""
+    """Yield the frames of `data`, which begins at a frame, also those behind damage."""
     offset = 0
-    while (payload := _intact(data, offset)) is not None or _skippable(data, offset):
-        offset += FRAME_OVERHEAD + _length(data, offset)
+    while True:
+        for frame in intact_frames(data, offset):
+            yield frame
+            offset = frame.end
+        following = next_intact(data, offset)
+        if following is None:
+            return
+        yield Frame(salvage(data[offset:following]), following)
+        offset = following
+
+
+def intact_frames(data: bytes, offset: int = 0) -> Iterator[Frame]:
+    """Yield the frames of `data` from `offset` on, up to the first that is not intact."""
+    unpack, last = _FRAME.unpack_from, len(data) - FRAME_OVERHEAD
+    while offset <= last:
+        size, crc = unpack(data, offset)
+        start = offset + FRAME_OVERHEAD
+        offset = start + size
+        if not 0 < size <= MAX_RECORD or offset > len(data):
+            return
+        payload = data[start:offset]
+        if crc32(payload) != crc:
+            return
         yield Frame(payload, offset)
 
 
+def next_intact(data: bytes, offset: int = 0) -> int | None:
+    """Return where behind `offset` the next intact frame begins, None where there is none."""
+    for match in _RECORD_BEGINS.finditer(data, offset + FRAME_OVERHEAD + 1):
+        begin = match.start() - FRAME_OVERHEAD
+        if next(intact_frames(data, begin), None):
+            return begin
+    return None
+
+
+def salvage(data: bytes) -> bytes | None:
+    """Return the record of a frame that is exactly `data` but for its length, None where more of it is damaged."""
+    payload = data[FRAME_OVERHEAD:]
+    intact = 0 < len(payload) <= MAX_RECORD and crc32(payload) == _FRAME.unpack_from(data)[1]
+    return payload if intact else None
+
+
 def frame_size(data: bytes) -> int:
-    """Return how many bytes the first frame of `data` needs, zero where there is none."""
-    return FRAME_OVERHEAD + _length(data, 0) if _length(data, 0) else 0
-
-
-def _length(data: bytes, offset: int) -> int:
-    if offset + FRAME_OVERHEAD > len(data):
-        return 0
-    return int(_FRAME.unpack_from(data, offset)[0])
-
-
-def _intact(data: bytes, offset: int) -> bytes | None:
-    if offset + FRAME_OVERHEAD > len(data):
-        return None
-    size, crc = _FRAME.unpack_from(data, offset)
-    start = offset + FRAME_OVERHEAD
-    if size == 0 or start + size > len(data):
-        return None
-    payload = data[start : start + size]
-    return payload if zlib.crc32(payload) == crc else None
-
-
-def _skippable(data: bytes, offset: int) -> bool:
-    size = _length(data, offset)
-    return size > 0 and _intact(data, offset + FRAME_OVERHEAD + size) is not None
+    """Return how many bytes the first frame of `data` says that it has, zero where there is none."""
+    size = int(_FRAME.unpack_from(data)[0]) if len(data) >= FRAME_OVERHEAD else 0
+    return FRAME_OVERHEAD + size if size else 0

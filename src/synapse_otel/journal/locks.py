@@ -1,38 +1,57 @@
-"""Locks that the kernel releases when the process dies, so that an orphan is known without guessing from ids."""
+"""Private files, and locks that the kernel releases when the process dies: an orphan is known without guessing."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import threading
+import time
 import weakref
 from pathlib import Path
 
 _HELD_ELSEWHERE = {errno.EWOULDBLOCK, errno.EACCES}
+_PROBES = 20
+_PROBE_PAUSE = 0.001
 
 
 class FileLock:
     """An exclusive lock on a file, held from `acquire` until `release` or the death of the process.
 
-    A file system without locks grants every lock: then two processes may ship the same journal, which costs
-    duplicates and loses nothing.
+    Hazards, and where they are handled:
+
+    - A forked child shares every lock of its parent, so that the parent's death would go unnoticed: the child closes
+      what is in `_held`, and no fork comes between opening a lock's file and noting it there (`_opening`).
+    - `is_locked` takes the lock for an instant, shared: whoever is refused looks whether it was only that.
+    - A file system may have no locks (Lustre and NFS can be mounted so): nothing is ever held there, and
+      `is_locked` answers that everything is, so that no living process's journal is taken for an orphan.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
 
-    def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; return whether it is held now. With `wait`, wait for it."""
+    def acquire(self, *, optional: bool = False) -> bool:
+        """Take the lock; return whether it is held now.
+
+        Args:
+            optional: Whether to go on without it where the file system has no locks.
+
+        Raises:
+            OSError: If the file cannot be opened.
+        """
         if self._fd is not None:
             return True
-        fd = open_private(self._path, os.O_RDWR | os.O_CREAT)
-        if not _flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
-            os.close(fd)
-            return False
-        self._fd = fd
-        _held.add(self)
-        return True
+        with _opening:
+            fd = self._fd = open_private(self._path, os.O_RDWR | os.O_CREAT)
+            _held.add(self)
+        try:
+            taken = _take(fd)
+        except OSError:
+            taken = optional
+        if not taken:
+            self.release()
+        return taken
 
     def release(self) -> None:
         """Give the lock back; a lock that is not held stays so."""
@@ -42,41 +61,95 @@ class FileLock:
 
 
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+_opening = threading.RLock()
 
 
-def _forget_in_child() -> None:
-    # A forked child shares the lock; were it to keep it, its parent's death would go unnoticed.
+def _after_fork_in_child() -> None:
+    global _opening
+    _opening = threading.RLock()
     for lock in list(_held):
         lock.release()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(
+    before=lambda: _opening.acquire(),
+    after_in_parent=lambda: _opening.release(),
+    after_in_child=_after_fork_in_child,
+)
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a living process holds the lock at `path`."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        # Shared, so that two processes that look at the same time do not take one another for the owner.
-        return not _flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    finally:
-        os.close(fd)
+    """Return whether a living process holds the lock at `path`, or might."""
+    with _opening:
+        try:
+            fd = open_to_read(path)
+        except OSError:
+            return False
+        try:
+            # Shared, so that two processes that look at the same time do not take one another for the owner.
+            return not _flock(fd, fcntl.LOCK_SH)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
 
 
 def open_private(path: Path, flags: int) -> int:
     """Open `path` for its owner only, whatever the umask, and never through a symbolic link."""
     fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if flags & os.O_CREAT:
-        os.fchmod(fd, 0o600)
+        try:
+            os.fchmod(fd, 0o600)
+        except OSError:
+            os.close(fd)
+            raise
     return fd
+
+
+def open_to_read(path: Path) -> int:
+    """Open `path` to be read, never through a symbolic link, and without waiting where it is a pipe."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def replace_file(temporary: Path, path: Path, content: bytes) -> None:
+    """Write `content` to `path` as a whole, by way of `temporary`.
+
+    Raises:
+        OSError: If that cannot be; then `path` is what it was.
+    """
+    try:
+        with os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    except OSError:
+        remove_file(temporary)
+        raise
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if that is possible."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _take(fd: int) -> bool:
+    for _ in range(_PROBES):
+        if _flock(fd, fcntl.LOCK_EX):
+            return True
+        if not _flock(fd, fcntl.LOCK_SH):
+            return False  # whoever refuses a shared lock is no probe but the owner
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        time.sleep(_PROBE_PAUSE)
+    return False
 
 
 def _flock(fd: int, operation: int) -> bool:
     try:
-        fcntl.flock(fd, operation)
+        fcntl.flock(fd, operation | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in _HELD_ELSEWHERE
+        if error.errno in _HELD_ELSEWHERE:
+            return False
+        raise
     return True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from bisect import bisect_left
+from collections import Counter
 
 from synapse_otel.journal.reader import Batch, Entry, Position
-from synapse_otel.journal.records import DevEvent, decode
+from synapse_otel.journal.records import decode, is_dev_event
 
 MEMORY_SEGMENT = 2**31
 """The segment number of positions in memory: behind every file."""
@@ -14,15 +15,18 @@ MEMORY_SEGMENT = 2**31
 class MemoryTail:
     """The newest records of a journal that has no disk; when full, dev events go first, then the oldest.
 
-    Not thread-safe: the journal calls it under its own lock.
+    Not thread-safe: the journal calls it under its own lock. But a signal handler may append between any two calls
+    of the methods here.
+
+    Attributes:
+        dropped: How many records had to go, by kind. A reader passes over them without a word.
     """
 
     def __init__(self, first_seq: int, max_bytes: int) -> None:
-        self._first_seq = first_seq
         self._max_bytes = max_bytes
         self._size = 0
         self._next_seq = first_seq
-        self._items: deque[tuple[int, bytes]] = deque()
+        self._items: dict[int, bytes] = {}
         self.dropped: Counter[str] = Counter()
 
     @property
@@ -32,43 +36,48 @@ class MemoryTail:
 
     def append(self, payload: bytes) -> None:
         """Keep `payload`, at the cost of older records where there is no room."""
-        self._items.append((self._next_seq, payload))
-        self._next_seq += 1
-        self._size += len(payload)
+        size = len(payload)
+        seq = self._next_seq
+        self._items[seq] = payload
+        self._next_seq = seq + 1
+        self._size += size
         if self._size > self._max_bytes:
             self._make_room()
 
     def release(self, seq: int) -> None:
         """Forget the records before `seq`: they were delivered."""
-        while self._items and self._items[0][0] < seq:
-            self._size -= len(self._items.popleft()[1])
+        for passed in self._seqs():
+            if passed >= seq:
+                return
+            self._remove(passed)
 
-    def read(self, position: Position, max_records: int, max_bytes: int) -> Batch:
-        """Return the records behind `position`, as `reader.Source.read` does."""
-        batch = Batch(after=position)
-        for seq, payload in self._items:
-            if seq < position.seq:
-                continue
-            batch.missing += seq - batch.after.seq
+    def read_into(self, batch: Batch, max_records: int, max_bytes: int) -> None:
+        """Add the records behind the batch's end to it, as `reader.Source.read` does."""
+        seqs = self._seqs()
+        for seq in seqs[bisect_left(seqs, batch.after.seq) :]:
+            payload = self._items[seq]
             batch.after = Position(MEMORY_SEGMENT, 0, seq + 1)
             batch.entries.append(Entry(decode(payload), seq, batch.after))
             batch.size += len(payload)
             if len(batch.entries) >= max_records or batch.size >= max_bytes:
                 break
-        return batch
+
+    def _seqs(self) -> list[int]:
+        return list(self._items)
 
     def _make_room(self) -> None:
         target = self._max_bytes * 3 // 4
-        kept: deque[tuple[int, bytes]] = deque()
-        for seq, payload in self._items:
-            if self._size > target and isinstance(decode(payload), DevEvent):
-                self._drop(payload)
-            else:
-                kept.append((seq, payload))
-        while self._size > target and kept:
-            self._drop(kept.popleft()[1])
-        self._items = kept
+        seqs = self._seqs()
+        for wanted in (is_dev_event, bool):
+            for seq in seqs:
+                if self._size <= target:
+                    return
+                payload = self._items.get(seq)
+                if payload is not None and wanted(payload) and self._remove(seq):
+                    self.dropped[decode(payload).kind] += 1
 
-    def _drop(self, payload: bytes) -> None:
-        self._size -= len(payload)
-        self.dropped[decode(payload).kind] += 1
+    def _remove(self, seq: int) -> bytes | None:
+        payload = self._items.pop(seq, None)
+        size = len(payload) if payload is not None else 0
+        self._size -= size
+        return payload

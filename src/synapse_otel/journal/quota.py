@@ -1,8 +1,8 @@
 """Keeps the journal directory within bytes and age.
 
-In this order, the oldest first, until it fits: runs that were delivered; dev events of segments that nobody writes
-any more; whole such segments. Where undelivered records go, a `Dropped` record takes their place, which counts them
-by kind, so that everybody who reads the journal afterwards knows.
+Too old runs go first. Then, the oldest first, until it fits: runs that were delivered; delivered segments of others;
+dev events of segments that nobody writes any more; whole such segments. Where undelivered records go, a `Dropped`
+record takes their place, which counts them by kind, so that everybody who reads the journal afterwards knows.
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from synapse_otel.journal import format as fmt
-from synapse_otel.journal.cursor import CursorFile
-from synapse_otel.journal.directory import JournalPath, journals
-from synapse_otel.journal.locks import FileLock, open_private
-from synapse_otel.journal.reader import START, JournalReader
-from synapse_otel.journal.records import DevEvent, Dropped, Record, SegmentOpened, decode, encode
-
-SIGNALS = ("traces", "metrics", "logs")
+from synapse_otel.journal.cursor import saved_cursors
+from synapse_otel.journal.directory import JournalPath, journals, remove_abandoned
+from synapse_otel.journal.locks import FileLock, open_to_read, remove_file, replace_file
+from synapse_otel.journal.reader import START, JournalReader, Position
+from synapse_otel.journal.records import DevEvent, Dropped, Record, SegmentOpened, decoded, encode
+from synapse_otel.journal.recovery import ending
 
 Keep = Callable[[Record], bool]
 
@@ -38,148 +35,146 @@ class Quota:
 
 
 def enforce(root: Path, quota: Quota, own: JournalPath | None = None) -> Counter[str]:
-    """Make the journals under `root` fit into `quota`; return how many records were dropped, by kind.
+    """Make the journals under `root` fit into `quota`; return how many undelivered records were dropped, by kind.
 
     Journals that somebody else ships at this moment are left alone; `own` is the one that the caller ships.
     """
-    dropped: Counter[str] = Counter()
-    _remove_old(root, quota.max_age)
-    if _usage(root) <= quota.max_bytes:
-        return dropped
-    for journal in _oldest_first(root):
-        if _is_done(journal):
-            _remove_dead(journal)
-            if _usage(root) <= quota.max_bytes:
-                return dropped
-    for keep in (_all_but_dev_events, _only_tombstones):
-        for journal in _oldest_first(root):
+    remove_abandoned(root)
+    dropped = _remove_old(root, quota.max_age)
+    excess = sum(journal.size() for journal in journals(root)) - quota.max_bytes
+    for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments):
+        for journal in _oldest_first(root) if excess > 0 else ():
             with _shipping(journal, own) as allowed:
-                for segment in _sealed_segments(journal) if allowed else ():
-                    dropped += _compact(journal, segment, keep)
-                    if _usage(root) <= quota.max_bytes:
+                before = journal.size()
+                for gone in step(journal) if allowed else ():
+                    dropped += gone
+                    after = journal.size()
+                    excess, before = excess - (before - after), after
+                    if excess <= 0:
                         return dropped
     return dropped
 
 
 @contextmanager
 def _shipping(journal: JournalPath, own: JournalPath | None) -> Iterator[bool]:
-    lock = FileLock(journal.shipping_lock)
-    try:
-        allowed = journal == own or lock.acquire()
-    except OSError:
-        allowed = False
-    try:
+    with nullcontext(enter_result=True) if journal == own else _held(journal.shipping_lock) as allowed:
         yield allowed
+
+
+@contextmanager
+def _held(file: Path) -> Iterator[bool]:
+    lock = FileLock(file)
+    try:
+        held = lock.acquire()
+    except OSError:
+        held = False
+    try:
+        yield held
     finally:
         lock.release()
-
-
-def _usage(root: Path) -> int:
-    return sum(journal.size() for journal in journals(root))
 
 
 def _oldest_first(root: Path) -> list[JournalPath]:
-    return sorted(journals(root), key=_written)
+    return sorted(journals(root), key=JournalPath.written)
 
 
-def _written(journal: JournalPath) -> float:
-    files = [journal.segment(index) for index in journal.segments()]
-    try:
-        return max((file.stat().st_mtime for file in files), default=0.0)
-    except OSError:
-        return 0.0
-
-
-def _remove_old(root: Path, max_age: float) -> None:
-    limit = time.time() - max_age
+def _remove_old(root: Path, max_age: float) -> Counter[str]:
+    limit, dropped = time.time() - max_age, Counter[str]()
     for journal in list(journals(root)):
-        if _written(journal) < limit:
-            _remove_dead(journal)
+        if journal.written() < limit:
+            with _held(journal.writer_lock) as dead, _held(journal.shipping_lock) as idle:
+                if dead and idle:
+                    dropped += _undelivered(journal)
+                    journal.remove()
+    return dropped
 
 
-def _remove_dead(journal: JournalPath) -> None:
-    lock, shipping = FileLock(journal.writer_lock), FileLock(journal.shipping_lock)
-    try:
-        if lock.acquire() and shipping.acquire():
+def _undelivered(journal: JournalPath) -> Counter[str]:
+    slowest = min(_positions(journal), key=_seq, default=START)
+    counts: Counter[str] = Counter()
+    with suppress(fmt.JournalError):
+        for entry in JournalReader(journal).entries(slowest):
+            counts[entry.record.kind] += not isinstance(entry.record, Dropped)
+    return +counts
+
+
+def _positions(journal: JournalPath) -> list[Position]:
+    """Return how far the signals have come that are served."""
+    return [cursor.position for cursor in saved_cursors(journal) if not cursor.unserved]
+
+
+def _seq(position: Position) -> int:
+    return position.seq
+
+
+def _remove_done(journal: JournalPath) -> Iterator[Counter[str]]:
+    """Remove a journal that ended and that every signal has delivered."""
+    positions, reader = _positions(journal), JournalReader(journal)
+    with suppress(fmt.JournalError), _held(journal.writer_lock) as dead:
+        begun = dead and positions and START not in positions and ending(journal).ended
+        if begun and all(reader.end(position).seq == position.seq for position in positions):
             journal.remove()
-    except OSError:
-        return
-    finally:
-        lock.release()
-        shipping.release()
+            yield Counter()
 
 
-def _is_done(journal: JournalPath) -> bool:
-    """Return whether every signal that is served was delivered to the end."""
-    cursors = [CursorFile(journal.cursor(signal)).load() for signal in SIGNALS]
-    positions = [cursor.position for cursor in cursors if not cursor.unserved]
-    if not positions or min(positions, key=lambda position: position.seq) == START:
-        return False
-    try:
-        reader = JournalReader(journal)
-        return all(reader.end(position).seq == position.seq for position in positions)
-    except (fmt.JournalError, OSError):
-        return False
+def _remove_delivered_segments(journal: JournalPath) -> Iterator[Counter[str]]:
+    reached = min((position.segment for position in _positions(journal)), default=0)
+    for index in journal.segments()[:-1]:
+        if index < reached:
+            remove_file(journal.segment(index))
+            yield Counter()
 
 
-def _sealed_segments(journal: JournalPath) -> Iterator[int]:
-    """Yield the segments that nobody writes and that no delivery has reached, but not the last one."""
-    cursors = [CursorFile(journal.cursor(signal)).load() for signal in SIGNALS]
-    begun = max(place.segment for cursor in cursors for place in (cursor.position, *cursor.ends))
-    yield from (index for index in journal.segments()[:-1] if index > begun)
+def _drop_dev_events(journal: JournalPath) -> Iterator[Counter[str]]:
+    for segment in _waiting_segments(journal):
+        yield _compact(journal, segment, lambda record: not isinstance(record, DevEvent))
 
 
-def _all_but_dev_events(record: Record) -> bool:
-    return not isinstance(record, DevEvent)
+def _drop_segments(journal: JournalPath) -> Iterator[Counter[str]]:
+    for segment in _waiting_segments(journal):
+        yield _compact(journal, segment, lambda record: isinstance(record, SegmentOpened))
 
 
-def _only_tombstones(record: Record) -> bool:
-    return isinstance(record, (SegmentOpened, Dropped))
+def _waiting_segments(journal: JournalPath) -> list[int]:
+    """Return the segments that nobody writes and whose delivery has not begun: never the last one."""
+    cursors = saved_cursors(journal)
+    begun = max((place.segment for cursor in cursors for place in (cursor.position, *cursor.ends)), default=0)
+    return [index for index in journal.segments()[:-1] if index > begun]
 
 
 def _compact(journal: JournalPath, segment: int, keep: Keep) -> Counter[str]:
     """Rewrite a segment with only the records that `keep` accepts; return what went, by kind."""
     file = journal.segment(segment)
     try:
-        data = file.read_bytes()
+        with os.fdopen(open_to_read(file), "rb") as source:
+            written = os.fstat(source.fileno()).st_mtime_ns
+            data = source.read()
         identity, start = fmt.unpack_header(data, str(file))
+        content, dropped = _compacted(data[start:], keep, identity.started)
+        if dropped:
+            replace_file(file.with_suffix(".new"), file, fmt.pack_header(identity) + content)
+            os.utime(file, ns=(written, written))  # it counts from when the run was written
     except (OSError, fmt.JournalError):
         return Counter()
-    content, dropped, gone = bytearray(fmt.pack_header(identity)), Counter[str](), Counter[str]()
-    last = identity.started
-    for payload, record in _records(data[start:]):
-        if record is None or not keep(record):
-            gone[record.kind if record else "damaged"] += 1
-            continue
-        last = record.t
-        dropped += gone
-        content += _tombstone(last, gone) + fmt.pack_frame(payload)
-        gone.clear()
-    dropped += gone
-    content += _tombstone(last, gone)
-    return dropped if dropped and _replace(file, bytes(content)) else Counter()
+    return dropped
 
 
-def _records(data: bytes) -> Iterator[tuple[bytes, Record | None]]:
-    for frame in fmt.frames(data):
-        payload = frame.payload or b""
-        try:
-            yield payload, decode(payload)
-        except msgspec.DecodeError:
-            yield payload, None
+def _compacted(data: bytes, keep: Keep, started: int) -> tuple[bytes, Counter[str]]:
+    content, dropped, gone, last = bytearray(), Counter[str](), Counter[str](), started
+    for number, frame in enumerate(fmt.frames(data)):
+        record = decoded(frame.payload) if frame.payload else None
+        if record is not None and keep(record):
+            last = record.t
+            content += _tombstone(last, gone) + fmt.pack_frame(frame.payload or b"")
+            gone = Counter()
+        elif isinstance(record, Dropped):
+            gone.update(record.counts)
+        elif number or record is not None:  # at the beginning it was no record that is damaged
+            kind = record.kind if record is not None else "damaged"
+            gone[kind] += 1
+            dropped[kind] += 1
+    return bytes(content) + _tombstone(last, gone), dropped
 
 
 def _tombstone(t: int, gone: Counter[str]) -> bytes:
     return fmt.pack_frame(encode(Dropped(t, dict(gone)))) if gone else b""
-
-
-def _replace(file: Path, content: bytes) -> bool:
-    temporary = file.with_suffix(".new")
-    try:
-        fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        with os.fdopen(fd, "wb") as target:
-            target.write(content)
-        temporary.replace(file)
-    except OSError:
-        return False
-    return True

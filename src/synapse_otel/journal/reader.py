@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.directory import JournalPath
-from synapse_otel.journal.records import Dropped, Identity, Record, SegmentOpened, decode
+from synapse_otel.journal.locks import open_to_read
+from synapse_otel.journal.records import Dropped, Identity, Record, SegmentOpened, decoded
 
-_HEADER_READ = 64 * 1024
 _CHUNK = 1024 * 1024
+_LARGEST = fmt.FRAME_OVERHEAD + fmt.MAX_RECORD
+_MOST_DAMAGE = 16 * _CHUNK
+_CLEAN = 16
+"""Zero bytes after which there is nothing for now: more than any frame could begin with."""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -31,8 +37,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 START = Position()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A record, its sequence number and the position behind it."""
 
     record: Record
@@ -71,13 +76,14 @@ class JournalReader:
         """Return who wrote the journal.
 
         Raises:
+            NewerFormatError: If a newer version of this package wrote it.
             JournalError: If there is no segment whose header can be read.
         """
         error: fmt.JournalError = fmt.JournalError(f"{self.path.path}: the journal has no segment")
         for index in self.path.segments():
             try:
-                with self.path.segment(index).open("rb") as file:
-                    return fmt.unpack_header(file.read(_HEADER_READ), str(self.path.segment(index)))[0]
+                with _opened(self.path.segment(index)) as fd:
+                    return _header(fd, self.path.segment(index))[0]
             except fmt.NewerFormatError:
                 raise
             except (fmt.JournalError, OSError) as failure:
@@ -93,19 +99,22 @@ class JournalReader:
         batch = Batch(after=position)
         while len(batch.entries) < max_records and batch.size < max_bytes:
             # Looked up before the segment is read: what its writer appends until it goes on is then not missed.
-            following = [index for index in self.path.segments() if index > batch.after.segment]
+            following = next((index for index in self.path.segments() if index > batch.after.segment), None)
             before = batch.after
-            self._read_segment(batch, max_records, max_bytes)
+            self._read_segment(batch, max_records, max_bytes, sealed=following is not None)
             if batch.after != before:
                 continue
-            if not following:
+            if following is None:
                 break
-            batch.after = Position(following[0], 0, batch.after.seq)
+            batch.after = Position(following, 0, batch.after.seq)
         return batch
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield every record there is now, in order."""
-        position = START
+        return self.entries(START)
+
+    def entries(self, position: Position) -> Iterator[Entry]:
+        """Yield every record there is now behind `position`, in order."""
         while (batch := self.read(position)).entries:
             yield from batch.entries
             position = batch.after
@@ -118,54 +127,71 @@ class JournalReader:
             if not batch.entries:
                 return position
 
-    def _read_segment(self, batch: Batch, max_records: int, max_bytes: int) -> None:
-        segment = self.path.segment(batch.after.segment)
+    def _read_segment(self, batch: Batch, max_records: int, max_bytes: int, *, sealed: bool) -> None:
+        file = self.path.segment(batch.after.segment)
         try:
-            fd = os.open(segment, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with _opened(file) as fd:
+                offset = batch.after.offset or _first_frame(fd, file)
+                data = os.pread(fd, min(_CHUNK, max_bytes - batch.size + fmt.FRAME_OVERHEAD), offset)
+                if len(data) < (size := fmt.frame_size(data)) <= _LARGEST:
+                    data = os.pread(fd, size, offset)
+                before = batch.after
+                _take(batch, fmt.intact_frames(data), offset, max_records)
+                if batch.after == before and (sealed or data[:_CLEAN].strip(b"\0")):
+                    _take(batch, _damaged(fd, offset, _MOST_DAMAGE if sealed else _CHUNK), offset, max_records)
         except OSError:
             return
-        try:
-            offset = batch.after.offset or self._first_frame(fd, str(segment))
-            wanted = min(_CHUNK, max_bytes - batch.size + fmt.FRAME_OVERHEAD)
-            data = os.pread(fd, wanted, offset)
-            if (size := fmt.frame_size(data)) > len(data):
-                data = os.pread(fd, min(size, fmt.MAX_RECORD + fmt.FRAME_OVERHEAD), offset)
-        except fmt.DamagedHeaderError:
-            return
-        finally:
-            os.close(fd)
-        _take(batch, data, offset, max_records)
-
-    @staticmethod
-    def _first_frame(fd: int, name: str) -> int:
-        return fmt.unpack_header(os.pread(fd, _HEADER_READ, 0), name)[1]
 
 
-def _take(batch: Batch, data: bytes, base: int, max_records: int) -> None:
-    segment, seq = batch.after.segment, batch.after.seq
-    for frame in fmt.frames(data):
-        record = _decoded(frame.payload)
-        if isinstance(record, SegmentOpened):
-            batch.missing += max(0, record.first_seq - seq)
-            seq = max(seq, record.first_seq)
-            batch.after = Position(segment, base + frame.end, seq)
-            continue
-        stands_for = sum(record.counts.values()) if isinstance(record, Dropped) else 1
-        batch.after = Position(segment, base + frame.end, seq + stands_for)
-        if record is None:
-            batch.missing += 1
-        else:
-            batch.entries.append(Entry(record, seq, batch.after))
-            batch.size += len(frame.payload or b"")
-        seq += stands_for
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    fd = open_to_read(file)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _header(fd: int, file: Path) -> tuple[Identity, int]:
+    data = os.pread(fd, fmt.HEADER_PREFIX, 0)
+    if (size := fmt.header_size(data)) <= os.fstat(fd).st_size:
+        data = os.pread(fd, size, 0)
+    return fmt.unpack_header(data, str(file))
+
+
+def _first_frame(fd: int, file: Path) -> int:
+    try:
+        return _header(fd, file)[1]
+    except fmt.DamagedHeaderError:
+        return 0
+
+
+def _damaged(fd: int, offset: int, most: int) -> Iterator[fmt.Frame]:
+    """Yield the damaged frame at `offset`, if an intact one follows."""
+    end = fmt.next_intact(os.pread(fd, min(most, os.fstat(fd).st_size - offset), offset))
+    if end is None:
+        return
+    # Looked at once more: what was being written then is whole now, as its writer has gone on behind it.
+    data = os.pread(fd, end, offset)
+    yield next(fmt.intact_frames(data), None) or fmt.Frame(fmt.salvage(data), end)
+
+
+def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int) -> None:
+    for payload, end in frames:
         if len(batch.entries) >= max_records:
             return
-
-
-def _decoded(payload: bytes | None) -> Record | None:
-    if payload is None:
-        return None
-    try:
-        return decode(payload)
-    except msgspec.DecodeError:
-        return None
+        record, seq = decoded(payload) if payload else None, batch.after.seq
+        if isinstance(record, SegmentOpened):
+            following = max(seq, record.first_seq)
+            batch.missing += following - seq
+        elif isinstance(record, Dropped):
+            following = seq + max(0, sum(record.counts.values()))
+        elif record is None and batch.after.offset == 0:
+            following = seq  # what is damaged here is the header or the segment's opening, no record
+        else:
+            following = seq + 1
+            batch.missing += record is None
+        batch.after = Position(batch.after.segment, base + end, following)
+        if record is not None and not isinstance(record, SegmentOpened):
+            batch.entries.append(Entry(record, seq, batch.after))
+            batch.size += len(payload or b"")

@@ -9,9 +9,11 @@ the 8-byte span id of a span that somebody else opened inside the run, where one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
+
+_DEV_EVENT = 9
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -115,7 +117,7 @@ class Message(Record, frozen=True, tag=8):
     step: str | None = None
 
 
-class DevEvent(Record, frozen=True, tag=9):
+class DevEvent(Record, frozen=True, tag=_DEV_EVENT):
     """A debug event for the person who writes the plugin."""
 
     kind = "dev_event"
@@ -191,6 +193,24 @@ encode: Callable[[Record], bytes] = msgspec.msgpack.Encoder().encode
 decode: Callable[[bytes], AnyRecord] = msgspec.msgpack.Decoder(AnyRecord).decode
 
 
+def decoded(payload: bytes) -> AnyRecord | None:
+    """Return the record in `payload`, None where there is none that we know: a file may hold anything."""
+    try:
+        return decode(payload)
+    except (ValueError, RecursionError, MemoryError):  # invalid UTF-8, and nesting without end, among them
+        return None
+
+
+def is_dev_event(payload: bytes) -> bool:
+    """Return whether `payload`, which `encode` made, is a `DevEvent`, without decoding it."""
+    return payload[1] == _DEV_EVENT
+
+
+_TraceId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+_SpanId = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+_NoSpanId = Annotated[bytes, msgspec.Meta(max_length=8)]
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes a journal; repeated in the header of every segment, so that any segment can be read alone.
 
@@ -209,9 +229,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     journal_id: str
     job_id: str
     name: str
-    trace_id: bytes
-    span_id: bytes
-    parent_span_id: bytes
+    trace_id: _TraceId
+    span_id: _SpanId
+    parent_span_id: _NoSpanId
     started: int
     resource: dict[str, str | int | float | bool]
     worker: bool = False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from synapse_otel.journal import format as fmt
+from synapse_otel.journal.cursor import saved_cursors
 from synapse_otel.journal.directory import JournalPath
-from synapse_otel.journal.locks import FileLock, open_private
-from synapse_otel.journal.reader import JournalReader
+from synapse_otel.journal.locks import FileLock, open_private, remove_file, replace_file
+from synapse_otel.journal.reader import START, JournalReader, Position
 from synapse_otel.journal.records import Identity, RunEnded, SegmentOpened, encode
 
 CRASHED = "crashed"
@@ -16,21 +18,24 @@ CRASHED = "crashed"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a journal ends: its last known time and sequence number, and whether the run was ended."""
+    """How a journal ends: its last known time, the position behind its last record, and whether the run was ended."""
 
     last: int
-    next_seq: int
+    position: Position
     ended: bool
 
 
-def ending(path: JournalPath, identity: Identity) -> Ending:
-    """Read a journal through to its end."""
-    last, next_seq, ended = identity.started, 0, False
-    for entry in JournalReader(path):
-        last = max(last, entry.record.t)
-        next_seq = entry.after.seq
-        ended = ended or isinstance(entry.record, RunEnded)
-    return Ending(last, next_seq, ended)
+def ending(path: JournalPath) -> Ending:
+    """Return how a journal ends; of a long one only the end is read.
+
+    Raises:
+        JournalError: If the journal cannot be read.
+    """
+    reader = JournalReader(path)
+    started = reader.identity().started
+    # The last two segments: when the end of the run is recorded, another thread may fill up the one it is in.
+    before = Position(min(path.segments()[-2:], default=0))
+    return _ending(reader, before, started) or _ending(reader, START, started) or Ending(started, START, ended=False)
 
 
 def close_crashed(path: JournalPath) -> bool:
@@ -47,22 +52,48 @@ def close_crashed(path: JournalPath) -> bool:
     if not lock.acquire():
         return False
     try:
-        identity = JournalReader(path).identity()
-        found = ending(path, identity)
+        identity, found = JournalReader(path).identity(), ending(path)
         if found.ended:
             return False
-        opened = fmt.pack_frame(encode(SegmentOpened(found.last, found.next_seq)))
-        ended = fmt.pack_frame(encode(RunEnded(found.last, CRASHED, "the process died without ending the run")))
-        _write_segment(path, fmt.pack_header(identity) + opened + ended)
+        _tidy(path, found.position)
+        _write_end(path, identity, found)
         return True
     finally:
         lock.release()
 
 
-def _write_segment(path: JournalPath, content: bytes) -> None:
-    temporary = path.path / "recovered"
-    fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with os.fdopen(fd, "wb") as file:
-        file.write(content)
-    index = max(path.segments(), default=0) + 1
-    temporary.rename(path.segment(index))
+def _ending(reader: JournalReader, begin: Position, started: int) -> Ending | None:
+    last, position, ended = started, begin, False
+    for entry in reader.entries(begin):
+        last, position = max(last, entry.record.t), entry.after
+        ended = ended or isinstance(entry.record, RunEnded)
+    return Ending(last, position, ended) if position != begin else None
+
+
+def _write_end(path: JournalPath, identity: Identity, found: Ending) -> None:
+    # Behind everything that was delivered, also from memory, which is not in the segments.
+    reached = [place for cursor in saved_cursors(path) for place in (cursor.position, *cursor.ends)]
+    index = 1 + max(place.segment for place in (found.position, *reached, *map(Position, path.segments())))
+    seq = max(place.seq for place in (found.position, *reached))
+    records = (
+        SegmentOpened(found.last, seq),
+        RunEnded(found.last, CRASHED, "the process died without ending the run"),
+    )
+    content = fmt.pack_header(identity) + b"".join(fmt.pack_frame(encode(record)) for record in records)
+    replace_file(path.path / "recovered", path.segment(index), content)
+
+
+def _tidy(path: JournalPath, end: Position) -> None:
+    """Give back what the dead process had allocated and not written."""
+    for spare in path.spares():
+        remove_file(spare)
+    last = max(path.segments())
+    _cut_zeros(path.segment(last), end.offset if end.segment == last else 0)
+
+
+def _cut_zeros(file: Path, least: int) -> None:
+    try:
+        with os.fdopen(open_private(file, os.O_RDWR), "r+b") as segment:
+            segment.truncate(max(least, len(segment.read().rstrip(b"\0"))))
+    except OSError:
+        return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import itertools
 import os
 import threading
 import time
@@ -15,16 +15,19 @@ import msgspec
 
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.directory import JournalPath, create_journal, new_journal_id, run_name
-from synapse_otel.journal.locks import FileLock, open_private
+from synapse_otel.journal.locks import FileLock
 from synapse_otel.journal.memory import MEMORY_SEGMENT, MemoryTail
 from synapse_otel.journal.reader import START, Batch, JournalReader, Position
 from synapse_otel.journal.records import Identity, Record, RunStarted, SegmentOpened, encode
+from synapse_otel.journal.segment import Segment
 
 FIRST_SEGMENT = 1024 * 1024
 SEGMENT = 8 * 1024 * 1024
 MEMORY = 16 * 1024 * 1024
 
 _pack_frame = fmt._FRAME.pack  # the two call frames cost a fifth of an append
+_MAX_RECORD = fmt.MAX_RECORD
+_NOWHERE = Segment(Path())
 
 
 class RecordTooLargeError(ValueError):
@@ -40,9 +43,13 @@ class Journal:
 
     Hazards, and where they are handled:
 
-    - Threads: one re-entrant lock. A signal handler that logs runs inside `append` of the thread it interrupted;
-      between reading the offset and moving it there is no call, so nothing can come between.
-    - Fork: the child gets a journal of its own at its first append; the parent's map is never touched by it.
+    - Threads: one re-entrant lock. Callbacks are called without it, since they may wait for locks of their own.
+    - Signal handlers and finalizers that append run inside an `append` of the same thread, between any two calls of
+      it. Where a frame is claimed and stored there is no call, and the claim comes first, since making a slice may
+      collect garbage (Python 3.11). Everything slower (`_open`, `_enter_segment`, `_degrade`) prepares its work in
+      local variables and publishes it with plain stores, unless it was overtaken; then it throws its work away.
+    - Fork: the child only marks that it has no journal; it opens one of its own at its first append. The parent's
+      map is never written by it.
     """
 
     def __init__(
@@ -62,28 +69,19 @@ class Journal:
         self._on_degraded = on_degraded
         self._on_fork = on_fork
         self._lock = threading.RLock()
-        _open_journals.add(self)
-        self._open(identity)
-
-    def _open(self, identity: Identity) -> None:
+        self._unsaid: list[Callable[[], None]] = []
+        self._spares = itertools.count(1)
+        self._is_open = self._closed = False
         self.identity = identity
         self.path: JournalPath | None = None
         self.memory: MemoryTail | None = None
         self.degraded: OSError | None = None
-        self._forked = False
-        self._closed = False
         self._writer_lock: FileLock | None = None
-        self._spare: int | None = None
-        self._index = 0
-        self._fd = -1
-        self._map: mmap.mmap | None = None
-        self._offset = self._capacity = self._seq = 0
-        try:
-            run = run_name(identity.job_id, identity.trace_id)
-            self.path, self._writer_lock = create_journal(self._root, run, identity.journal_id)
-            self._enter_segment()
-        except OSError as error:
-            self._degrade(error)
+        self._segment, self._seq = _NOWHERE, 0
+        self._spare: Segment | None = None
+        _journals.add(self)
+        self._open(identity)
+        self._say()
 
     @property
     def next_seq(self) -> int:
@@ -95,53 +93,54 @@ class Journal:
 
         Raises:
             RecordTooLargeError: If it has more than `format.MAX_RECORD` bytes.
-            TypeError, ValueError: If a value in it cannot be encoded.
+            TypeError, ValueError, OverflowError: If a value in it cannot be encoded.
+            RuntimeError: If the journal is closed.
         """
         payload = encode(record)
         size = len(payload)
         frame = _pack_frame(size, crc32(payload)) + payload
-        with self._lock:
-            start = self._offset
-            end = start + size + 8
-            if end <= self._capacity:
-                self._map[start:end] = frame  # type: ignore[index]
-                self._offset = end
-                self._seq += 1
+        while True:
+            with self._lock:
+                segment = self._segment
+                start = segment.offset
+                end = start + size + 8
+                if end <= segment.capacity and size <= _MAX_RECORD:
+                    segment.offset = end
+                    segment.map[start:end] = frame  # type: ignore[index]
+                    self._seq += 1
+                    return
+            if self._append_elsewhere(payload):
                 return
-            self._append_slowly(payload, frame)
 
     def read(self, position: Position, max_records: int, max_bytes: int) -> Batch:
         """Return the records behind `position`, those in memory behind those on the disk."""
+        memory = self.memory  # asked first: where there is one, what is on the disk is complete
         batch = Batch(after=position)
         if self.path and position.segment != MEMORY_SEGMENT:
             batch = JournalReader(self.path).read(position, max_records, max_bytes)
-        if not batch.entries and self.memory:
+        if memory and not batch.entries:
             with self._lock:
-                return self.memory.read(batch.after, max_records, max_bytes)
+                memory.read_into(batch, max_records, max_bytes)
         return batch
-
-    def end(self) -> Position:
-        """Return the position behind the last record, as far as `read` is concerned."""
-        return Position(self._index, self._offset, self.next_seq)
 
     def prepare(self) -> None:
         """Allocate the next segment ahead of time, when the current one is half full; called off the hot path."""
-        if self._spare is not None or self._offset <= self._capacity // 2 or self._forked:
+        segment, path = self._segment, self.path
+        if path is None or self._spare is not None or not 0 < segment.capacity < 2 * segment.offset:
             return
         try:
-            spare = self._allocate(self._spare_file(), self._sizes[1])
+            spare = Segment.allocate(self._spare_file(path), self._sizes[1])
         except OSError:
             return  # the writer meets the same error when it needs the room, and handles it
         with self._lock:
-            if not self._closed and self.memory is None:
+            if self._spare is None and not self._closed and self.memory is None:
                 self._spare = spare
                 return
-        os.close(spare)
-        self._spare_file().unlink(missing_ok=True)
+        spare.discard()
 
     def current_segment(self) -> int:
         """Return the index of the segment that is being written."""
-        return self._index
+        return self._segment.index
 
     def release(self, seq: int) -> None:
         """Let the records in memory before `seq` go."""
@@ -152,120 +151,139 @@ class Journal:
     def close(self) -> None:
         """Trim and leave the segment, and give the writer's lock back. Later appends are refused."""
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-            self._leave_segment()
-            if self._spare is not None:
-                os.close(self._spare)
-                self._spare_file().unlink(missing_ok=True)
-            if self._writer_lock:
+            segment, self._segment = self._segment, _NOWHERE
+            segment.leave()
+            spare, self._spare = self._spare, None
+            if spare is not None:
+                spare.discard()
+            if self._writer_lock is not None:
                 self._writer_lock.release()
 
-    def _append_slowly(self, payload: bytes, frame: bytes) -> None:
-        if len(payload) > fmt.MAX_RECORD:
-            raise RecordTooLargeError(f"a record has {len(payload)} bytes, expected at most {fmt.MAX_RECORD}")
-        if self._forked:
-            self._become_child()
-        if self._closed:
-            raise RuntimeError("the journal is closed")
+    def _append_elsewhere(self, payload: bytes) -> bool:
+        """Make room for a record that does not fit; return whether it is stored already."""
+        if len(payload) > _MAX_RECORD:
+            raise RecordTooLargeError(f"a record has {len(payload)} bytes, expected at most {_MAX_RECORD}")
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the journal is closed")
+            if not self._is_open:
+                self._become_child()
+            elif self.memory is None:
+                self._enter_segment(fmt.FRAME_OVERHEAD + len(payload))
+            stored = self.memory is not None
+            if self.memory is not None:
+                self.memory.append(payload)
+        self._say()
+        return stored
+
+    def _say(self) -> None:
+        unsaid, self._unsaid = self._unsaid, []
+        for say in unsaid:
+            say()
+
+    def _open(self, identity: Identity, *records: Record) -> bool:
+        """Begin a journal with `records`; return False where that was done already."""
+        path, lock, segment, tail, failure = None, None, _NOWHERE, None, None
+        content = _opening(identity, 0) + b"".join(fmt.pack_frame(encode(record)) for record in records)
         try:
-            while self.memory is None and self._offset + len(frame) > self._capacity:
-                self._leave_segment()
-                self._enter_segment()
+            path, lock = create_journal(self._root, run_name(identity.job_id, identity.trace_id), identity.journal_id)
+            segment = Segment.allocate(path.segment(1), max(self._sizes[0], len(content)))
+            segment.begin(1, content)
         except OSError as error:
-            self._degrade(error)
-        if self.memory is not None:
-            self.memory.append(payload)
-            return
-        start, end = self._offset, self._offset + len(frame)
-        self._map[start:end] = frame  # type: ignore[index]
-        self._offset = end
-        self._seq += 1
-
-    def _enter_segment(self) -> None:
-        assert self.path is not None
-        self._index += 1
-        file = self.path.segment(self._index)
-        spare, self._spare = self._spare, None
-        if spare is None:
-            fd = self._allocate(file, self._sizes[min(self._index, 2) - 1])
-        else:
-            self._spare_file().rename(file)
-            fd = spare
-        capacity = os.fstat(fd).st_size
-        opened = fmt.pack_frame(encode(SegmentOpened(time.time_ns(), self._seq)))
-        header = fmt.pack_header(self.identity) + opened
-        self._fd, self._map = fd, mmap.mmap(fd, capacity)
-        self._map[: len(header)] = header
-        self._offset, self._capacity = len(header), capacity
-
-    def _leave_segment(self) -> None:
-        self._capacity = 0
-        if self._map is not None:
-            self._map.close()
-            self._map = None
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            try:
-                os.ftruncate(fd, self._offset)
-            finally:
-                os.close(fd)
-
-    def _spare_file(self) -> Path:
-        assert self.path is not None
-        return self.path.path / "spare"
-
-    @staticmethod
-    def _allocate(file: Path, size: int) -> int:
-        fd = open_private(file, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        try:
-            # Really allocated, so that a full disk is an error here and not a SIGBUS at a store into the map.
-            os.posix_fallocate(fd, 0, size)
-        except OSError:
-            os.close(fd)
-            file.unlink(missing_ok=True)
-            raise
-        return fd
-
-    def _degrade(self, error: OSError) -> None:
-        self._map, self._capacity = None, 0
-        self.degraded = error
-        self.memory = MemoryTail(self._seq, self._memory_bytes)
-        if self._on_degraded:
-            self._on_degraded(error)
+            failure, tail = error, MemoryTail(0, self._memory_bytes)
+            for record in records:
+                tail.append(encode(record))
+        if self._is_open:
+            if path:
+                path.remove()
+            return False
+        self.identity, self.path, self._writer_lock = identity, path, lock
+        self._segment, self._spare, self._seq = segment, None, len(records)
+        self.memory, self.degraded = tail, failure
+        self._is_open = True
+        self._note_degraded()
+        return True
 
     def _become_child(self) -> None:
-        parent = self.identity
-        journal_id = new_journal_id()
-        identity = msgspec.structs.replace(
-            parent,
-            journal_id=journal_id,
-            span_id=os.urandom(8),
-            parent_span_id=parent.span_id,
-            started=time.time_ns(),
-            worker=True,
-            resource={**parent.resource, "service.instance.id": journal_id, "process.pid": os.getpid()},
-        )
-        self._open(identity)
-        self.append(RunStarted(identity.started))
-        if self._on_fork:
-            self._on_fork()
+        identity = _child_of(self.identity)
+        if self._open(identity, RunStarted(identity.started)) and self._on_fork:
+            self._unsaid.append(self._on_fork)
+
+    def _enter_segment(self, room: int) -> None:
+        left, path, entered = self._segment, self.path, None
+        if left.offset + room <= left.capacity:
+            return
+        left.capacity = 0  # nothing is appended here any more when a reader sees the next segment
+        assert path is not None
+        try:
+            content = _opening(self.identity, self._seq)
+            entered = self._allocate(path, len(content) + room)
+            entered.begin(left.index + 1, content)
+            source, target, rename = str(entered.file), str(path.segment(left.index + 1)), os.rename
+            if self._segment is left:
+                rename(source, target)
+            if self._segment is left:
+                self._segment = entered
+        except OSError as error:
+            self._degrade(left, error)
+        finally:
+            if self._segment is not entered and entered is not None and self._is_open and self.path is path:
+                entered.discard()
+        left.leave()
+
+    def _allocate(self, path: JournalPath, size: int) -> Segment:
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.capacity >= size:
+            return spare
+        if spare is not None:
+            spare.discard()
+        return Segment.allocate(self._spare_file(path), max(self._sizes[1], size))
+
+    def _spare_file(self, path: JournalPath) -> Path:
+        return path.spare(next(self._spares))
+
+    def _degrade(self, left: Segment, error: OSError) -> None:
+        tail = MemoryTail(self._seq, self._memory_bytes)
+        if self._segment is left:
+            self._segment, self.memory, self.degraded = _NOWHERE, tail, error
+            self._note_degraded()
+
+    def _note_degraded(self) -> None:
+        error, say = self.degraded, self._on_degraded
+        if error and say:
+            self._unsaid.append(lambda: say(error))
 
     def _after_fork_in_child(self) -> None:
         # Only marks: the child may exec or never record anything. The lock may be held by a thread that is not here.
         self._lock = threading.RLock()
-        self._forked, self._capacity, self._spare, self.memory = True, 0, None, None
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._is_open = False
+        self._segment, self._spare, self._seq, self.memory = _NOWHERE, None, 0, None
+        self._unsaid = []
 
 
-_open_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+def _opening(identity: Identity, seq: int) -> bytes:
+    return fmt.pack_header(identity) + fmt.pack_frame(encode(SegmentOpened(time.time_ns(), seq)))
+
+
+def _child_of(parent: Identity) -> Identity:
+    journal_id = new_journal_id()
+    return msgspec.structs.replace(
+        parent,
+        journal_id=journal_id,
+        span_id=os.urandom(8),
+        parent_span_id=parent.span_id,
+        started=time.time_ns(),
+        worker=True,
+        resource={**parent.resource, "service.instance.id": journal_id, "process.pid": os.getpid()},
+    )
+
+
+_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for journal in list(_open_journals):
+    for journal in list(_journals):
         journal._after_fork_in_child()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,9 +10,9 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 
 from synapse_otel.journal import records as rec
 from synapse_otel.projection import names
-from synapse_otel.projection.attributes import bounded, nested
+from synapse_otel.projection.attributes import Kept, distinct, limited, nested, shown
 from synapse_otel.projection.metrics import not_numbers
-from synapse_otel.projection.resource import Origin
+from synapse_otel.projection.resource import Origin, is_span_id
 
 
 class LogsState(msgspec.Struct):
@@ -27,6 +26,7 @@ class LogProjection:
 
     def __init__(self, origin: Origin, state: bytes = b"") -> None:
         self._origin = origin
+        self._redact = origin.redactor.text
         self._state = msgspec.msgpack.decode(state, type=LogsState) if state else LogsState()
 
     def snapshot(self) -> bytes:
@@ -51,76 +51,85 @@ class LogProjection:
 
     def _lifecycle(self, record: rec.Record, seq: int) -> list[ReadableLogRecord]:
         match record:
-            case rec.StepStarted():
-                self._state.steps[record.span] = record.name
+            case rec.StepStarted() if is_span_id(record.span) and record.span != self._origin.identity.span_id:
+                self._state.steps.setdefault(record.span, self._redact(record.name))
             case rec.StepEnded():
                 self._state.steps.pop(record.span, None)
+            case rec.RunEnded():
+                return self._run_ended(record, seq)
             case rec.LogEnded():
-                return [self._log(record, seq, "info", names.LOG_RUN_ENDED, "run ended", {})]
-            case rec.RunEnded(status="crashed"):
-                return [self._log(record, seq, "error", names.LOG_RUN_CRASHED, record.message, {})]
+                return [self._log(record, seq, "info", names.LOG_RUN_ENDED, "run ended")]
             case rec.Dropped():
-                body = f"{sum(record.counts.values())} records were dropped: the journal's quota was reached"
-                return [self._log(record, seq, "warning", names.LOG_DROPPED, body, {names.DROPPED: record.counts})]
+                return [self._dropped(record, seq)]
         return []
 
+    def _run_ended(self, record: rec.RunEnded, seq: int) -> list[ReadableLogRecord]:
+        self._state.steps.clear()
+        if record.status != "crashed":
+            return []
+        return [self._log(record, seq, "error", names.LOG_RUN_CRASHED, self._redact(record.message))]
+
+    def _dropped(self, record: rec.Dropped, seq: int) -> ReadableLogRecord:
+        body = f"{sum(record.counts.values())} records were dropped: the journal's quota was reached"
+        return self._log(record, seq, "warning", names.LOG_DROPPED, body, {names.DROPPED: record.counts})
+
     def _message(self, record: rec.Message, seq: int) -> ReadableLogRecord:
-        text = self._origin.redactor.text(record.text)
+        text = self._redact(record.text)
         return self._log(record, seq, record.level, names.LOG_MESSAGE, text, self._levelled(record))
 
     def _event(self, record: rec.Event, seq: int) -> ReadableLogRecord:
-        name = self._origin.redactor.text(record.name)
-        attributes = self._data(record.data) | self._levelled(record)
+        name = self._redact(record.name)
+        own = self._levelled(record)
         if record.file is not None:
-            attributes[names.FILE_PATH] = self._origin.redactor.text(record.file)
-        return self._log(record, seq, record.level, name, name, attributes)
+            own[names.FILE_PATH] = self._redact(record.file)
+        return self._log(record, seq, record.level, name, name, own, record.data)
 
     def _dev_event(self, record: rec.DevEvent, seq: int) -> ReadableLogRecord:
-        text = self._origin.redactor.text(record.text)
-        return self._log(record, seq, "debug", names.LOG_DEV_EVENT, text, self._data(record.data or {}))
+        text = self._redact(record.text)
+        return self._log(record, seq, "debug", names.LOG_DEV_EVENT, text, data=record.data)
 
     def _metrics(self, record: rec.Metrics, seq: int) -> list[ReadableLogRecord]:
-        kept = not_numbers(record.values)
+        kept = distinct(not_numbers(record.values))
         if not kept:
             return []
-        attributes = self._data(kept) | {names.CATEGORY: record.category}
-        return [self._log(record, seq, "info", names.LOG_METRICS, "metrics that are no numbers", attributes)]
+        own = {names.CATEGORY: self._redact(record.category)}
+        return [self._log(record, seq, "info", names.LOG_METRICS, "metrics that are no numbers", own, kept)]
 
     def _exception(self, record: rec.ExceptionRecorded, seq: int) -> ReadableLogRecord:
-        redact = self._origin.redactor.text
-        attributes = {
+        own = {
             names.EXCEPTION_TYPE: record.error_type,
-            names.EXCEPTION_MESSAGE: redact(record.message),
-            names.EXCEPTION_STACKTRACE: redact(record.stacktrace),
+            names.EXCEPTION_MESSAGE: self._redact(record.message),
+            names.EXCEPTION_STACKTRACE: self._redact(record.stacktrace),
         }
-        body = f"{record.error_type}: {attributes[names.EXCEPTION_MESSAGE]}"
-        return self._log(record, seq, "error", names.EVENT_EXCEPTION, body, attributes)
+        body = f"{record.error_type}: {own[names.EXCEPTION_MESSAGE]}"
+        return self._log(record, seq, "error", names.EVENT_EXCEPTION, body, own)
 
-    def _data(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        return nested(self._origin.redactor.value(data))
-
-    @staticmethod
-    def _levelled(record: rec.Message | rec.Event) -> dict[str, Any]:
-        attributes: dict[str, Any] = {names.LEVEL: record.level}
-        if record.step is not None:
-            attributes[names.STEP] = record.step
-        return attributes
+    def _levelled(self, record: rec.Message | rec.Event) -> dict[str, Any]:
+        step = {} if record.step is None else {names.STEP: self._redact(record.step)}
+        return {names.LEVEL: record.level} | step
 
     def _log(  # one place that knows what a log record is made of
-        self, record: rec.Record, seq: int, level: str, event_name: str, body: str, attributes: dict[str, Any]
+        self,
+        record: rec.Record,
+        seq: int,
+        level: str,
+        event_name: str,
+        body: str,
+        own: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
     ) -> ReadableLogRecord:
         span, active = getattr(record, "span", b""), getattr(record, "active", b"")
-        attributes[names.LOG_RECORD_UID] = f"{self._origin.identity.journal_id}-{seq}"
-        if span in self._state.steps:
-            attributes.setdefault(names.STEP, self._state.steps[span])
+        step = {names.STEP: self._state.steps[span]} if span in self._state.steps else {}
+        uid = {names.LOG_RECORD_UID: f"{self._origin.identity.journal_id}-{seq}"}
+        kept = limited(nested(self._origin.redactor.value(data or {})), uid | step | (own or {}), self._origin.limits)
         log_record = LogRecord(
             timestamp=record.t,
             observed_timestamp=record.t,
-            context=self._origin.context(span if span in self._state.steps else b"", active),
+            context=self._origin.context(span if step else b"", active),
             severity_text=level,
-            severity_number=SeverityNumber(names.SEVERITY.get(level, 9)),
+            severity_number=SeverityNumber(names.SEVERITY.get(level, names.SEVERITY["info"])),
             body=body,
-            attributes=bounded(attributes, self._origin.limits),
+            attributes=shown(Kept(kept.values | uid, kept.dropped)),
             event_name=event_name,
         )
         return ReadableLogRecord(log_record, self._origin.resource, self._origin.scope)

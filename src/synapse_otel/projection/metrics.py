@@ -5,17 +5,17 @@ Backends keep milliseconds: two samples of a series in the same one are moved ap
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from opentelemetry.sdk.metrics.export import NumberDataPoint
 
 from synapse_otel.journal import records as rec
-from synapse_otel.projection import names
+from synapse_otel.projection import names, progress
+from synapse_otel.projection.attributes import number
 from synapse_otel.projection.resource import Origin
 
 Number: TypeAlias = int | float
@@ -24,7 +24,6 @@ Instrument: TypeAlias = tuple[str, str, str]
 _MS = 1_000_000
 _MAX_NAME = 255
 _INVALID = re.compile(r"[^A-Za-z0-9_./-]")
-_INT64 = range(-(2**63), 2**63)
 DEFAULT_INTERVAL = 60 * 1_000_000_000
 
 
@@ -36,6 +35,14 @@ class Sample:
     point: NumberDataPoint
 
 
+class Series(NamedTuple):
+    """A gauge with one set of attributes; the id names both, and is what backends tell series apart by."""
+
+    instrument: Instrument
+    attributes: dict[str, str]
+    id: tuple[str, ...]
+
+
 class Latest(msgspec.Struct):
     """Where a category stands: the last report, and the first one, from which the rate is known."""
 
@@ -44,14 +51,16 @@ class Latest(msgspec.Struct):
     first: Number
     started: int
     t: int
+    failed: bool = False
 
 
 class MetricsState(msgspec.Struct):
     """The last millisecond of every series, the state of every category, when gauges were sent again."""
 
-    last_ms: dict[str, int] = {}
+    last_ms: dict[tuple[str, ...], int] = {}
     progress: dict[str, Latest] = {}
     repeated: int = 0
+    ended: bool = False
 
 
 class MetricProjection:
@@ -67,7 +76,7 @@ class MetricProjection:
         self._origin = origin
         self._interval = interval
         self._state = msgspec.msgpack.decode(state, type=MetricsState) if state else MetricsState()
-        self._attributes: dict[tuple[str | None, str | None], dict[str, str]] = {}
+        self._series: dict[tuple[str, ...], Series] = {}
 
     def snapshot(self) -> bytes:
         """Return the state, from which another projection goes on."""
@@ -77,76 +86,89 @@ class MetricProjection:
         """Return the samples of a record."""
         match record:
             case rec.Metrics():
-                return [self._metric(record, key, value) for key, value in numbers(record.values)]
+                return self._metrics(record)
             case rec.Progress():
                 return self._progress(record)
             case rec.RunStarted():
-                self._state.repeated = record.t
-                return [self._sample(names.RUN_ACTIVE, record.t, 1)]
-            case rec.Heartbeat() if record.t - self._state.repeated >= self._interval:
-                self._state.repeated = record.t
-                return [self._sample(names.RUN_ACTIVE, record.t, 1), *self._repeated(record.t)]
+                return self._alive(record.t)
+            case rec.Heartbeat() if not self._state.ended and self._is_due(record.t):
+                return self._alive(record.t)
             case rec.RunEnded():
-                return [self._sample(names.RUN_ACTIVE, record.t, 0)]
+                self._state.ended = True
+                return [self._active(record.t, 0)]
             case _:
                 return []
 
-    def _metric(self, record: rec.Metrics, key: str, value: Number) -> Sample:
-        instrument = (metric_name(key), "", "")
-        return self._sample(instrument, record.t, value, record.category, key)
+    def _metrics(self, record: rec.Metrics) -> list[Sample]:
+        return [
+            self._sample(self._metric_series(record.category, key), record.t, value)
+            for key, value in numbers(record.values)
+        ]
 
     def _progress(self, record: rec.Progress) -> list[Sample]:
         latest = self._state.progress.get(record.category)
-        if latest is None or record.current < latest.current:
+        if latest is None or progress.starts_over(record.current, latest.current, latest.first):
             latest = Latest(record.current, record.total, record.current, record.t, record.t)
             self._state.progress[record.category] = latest
-        latest.current, latest.total, latest.t = record.current, record.total, record.t
-        return self._gauges(record.category, latest, record.t)
+        latest.current, latest.total, latest.t, latest.failed = record.current, record.total, record.t, record.failed
+        return list(self._gauges(record.category, latest, record.t))
 
-    def _repeated(self, t: int) -> Iterator[Sample]:
-        for category, latest in self._state.progress.items():
-            yield from self._gauges(category, latest, t)
+    def _is_due(self, t: int) -> bool:
+        since = t - self._state.repeated
+        return since >= self._interval or since < 0  # a clock that went back does not make the run look dead
 
-    def _gauges(self, category: str, latest: Latest, t: int) -> list[Sample]:
-        samples = [
-            self._sample(names.PROGRESS_CURRENT, t, latest.current, category),
-            self._sample(names.PROGRESS_TOTAL, t, latest.total, category),
-            self._sample(names.PROGRESS_RATIO, t, latest.current / latest.total, category),
-        ]
-        if (eta := remaining(latest)) is not None:
-            samples.append(self._sample(names.PROGRESS_ETA, t, eta, category))
-        return samples
+    def _alive(self, t: int) -> list[Sample]:
+        """Say that the run lives, and repeat where its categories stand."""
+        self._state.repeated = t
+        repeated = (self._gauges(category, latest, t) for category, latest in self._state.progress.items())
+        return [self._active(t, 1), *(sample for gauges in repeated for sample in gauges)]
 
-    def _sample(
-        self, instrument: Instrument, t: int, value: Number, category: str | None = None, key: str | None = None
-    ) -> Sample:
-        series = f"{instrument[0]}\x1f{category}\x1f{key}"
-        ms = max(t // _MS, self._state.last_ms.get(series, -1) + 1)
-        self._state.last_ms[series] = ms
-        attributes = self._attributes_of(category, key)
-        return Sample(instrument, NumberDataPoint(attributes, 0, max(t, ms * _MS), value))
+    def _active(self, t: int, value: int) -> Sample:
+        return self._sample(self._gauge_series(names.RUN_ACTIVE), t, value)
 
-    def _attributes_of(self, category: str | None, key: str | None) -> dict[str, str]:
-        attributes = self._attributes.get((category, key))
-        if attributes is None:
-            redact = self._origin.redactor.text
-            attributes = {names.JOB_ID: self._origin.identity.job_id}
-            if category is not None:
-                attributes[names.CATEGORY] = redact(category)
-            if key is not None:
-                attributes[names.METRIC_KEY] = redact(key)
-            self._attributes[category, key] = attributes
-        return attributes
+    def _gauges(self, category: str, latest: Latest, t: int) -> Iterator[Sample]:
+        values = {
+            names.PROGRESS_CURRENT: number(latest.current),
+            names.PROGRESS_TOTAL: number(latest.total),
+            names.PROGRESS_RATIO: progress.ratio(latest.current, latest.total),
+            names.PROGRESS_ETA: eta(latest),
+        }
+        for instrument, value in values.items():
+            if value is not None:
+                yield self._sample(self._gauge_series(instrument, category), t, value)
+
+    def _sample(self, series: Series, t: int, value: Number) -> Sample:
+        ms = max(t // _MS, self._state.last_ms.get(series.id, -1) + 1)
+        self._state.last_ms[series.id] = ms
+        return Sample(series.instrument, NumberDataPoint(series.attributes, 0, max(t, ms * _MS), value))
+
+    def _gauge_series(self, instrument: Instrument, *category: str) -> Series:
+        known = (instrument[0], *category)
+        series = self._series.get(known)
+        if series is None:
+            series = self._series[known] = self._new_series(instrument, *category)
+        return series
+
+    def _metric_series(self, category: str, key: str) -> Series:
+        series = self._series.get((names.METRIC_PREFIX, category, key))
+        if series is None:
+            instrument = (metric_name(self._origin.redactor.text(key)), "", "")
+            series = self._series[names.METRIC_PREFIX, category, key] = self._new_series(instrument, category, key)
+        return series
+
+    def _new_series(self, instrument: Instrument, *category_and_key: str) -> Series:
+        shown = [self._origin.redactor.text(text) for text in category_and_key]
+        attributes = {names.JOB_ID: self._origin.identity.job_id}
+        attributes |= dict(zip((names.CATEGORY, names.METRIC_KEY), shown, strict=False))
+        return Series(instrument, attributes, (instrument[0], *shown))
 
 
-def remaining(latest: Latest) -> float | None:
+def eta(latest: Latest) -> float | None:
     """Return the seconds that a category still needs at its rate since its first report, None where there is none."""
-    done, elapsed = latest.current - latest.first, latest.t - latest.started
-    if latest.current >= latest.total:
-        return 0.0
-    if done <= 0 or elapsed <= 0:
+    if latest.failed:
         return None
-    return elapsed / done * (latest.total - latest.current) / 1e9
+    done, elapsed = latest.current - latest.first, latest.t - latest.started
+    return progress.remaining(done, elapsed, latest.total - latest.current)
 
 
 def metric_name(key: str) -> str:
@@ -157,30 +179,20 @@ def metric_name(key: str) -> str:
 def numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:
     """Yield the numbers in `values` with their dotted keys; a bool is 0 or 1."""
     for key, value in _leaves(values):
-        if isinstance(value, bool):
-            yield key, int(value)
-        elif isinstance(value, int):
-            yield key, value if value in _INT64 else _as_float(value)
-        elif isinstance(value, float):
+        if isinstance(value, int | float):
+            yield key, number(value)
+
+
+def not_numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values that are no numbers, with their dotted keys."""
+    for key, value in _leaves(values):
+        if not isinstance(value, int | float):
             yield key, value
-
-
-def not_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are no numbers, with their dotted keys."""
-    return {key: value for key, value in _leaves(values) if not isinstance(value, int | float)}
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{name}.")
+            yield from _leaves(value, f"{prefix}{key}.")
         else:
-            yield name, value
-
-
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+            yield f"{prefix}{key}", value

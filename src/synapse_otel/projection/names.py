@@ -11,6 +11,7 @@ SCOPE: Final = "synapse_otel"
 
 # Span names.
 RUN_STARTED: Final = "run started"
+DEFAULT_RUN: Final = "run"
 DEFAULT_PHASE: Final = "progress"
 DEFAULT_CATEGORY: Final = "default"
 
@@ -20,12 +21,17 @@ ACTION: Final = "synapse.action"
 RUN_STATUS: Final = "synapse.run.status"
 STEP: Final = "synapse.step"
 STEP_STATUS: Final = "synapse.step.status"
+STEP_MESSAGE: Final = "synapse.step.message"
 CATEGORY: Final = "synapse.category"
 LEVEL: Final = "synapse.level"
 METRIC_KEY: Final = "synapse.metric.key"
 PART: Final = "synapse.part"
 WORKER: Final = "synapse.worker"
 DROPPED: Final = "synapse.dropped"
+
+# Where a plugin's own attributes go whose names are ours or reserved: no attribute is ever called `level`.
+DATA_PREFIX: Final = "data."
+RESERVED: Final = "level"
 
 # What the semantic conventions name.
 FILE_PATH: Final = "file.path"

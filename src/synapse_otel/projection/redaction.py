@@ -20,6 +20,10 @@ from synapse_otel.secret_keys import SecretKeys, is_secret_key
 
 REDACTED = "[REDACTED]"
 
+# A mark can uncover what was no word of its own before: credentials glued together. One pass is all that texts without
+# a credential cost.
+_MAX_PASSES = 8
+
 _T = TypeVar("_T")
 
 
@@ -52,6 +56,17 @@ class Redactor:
         """Returns `text` with the credentials in it replaced."""
         if not self._enabled:
             return text
+        for _ in range(_MAX_PASSES):
+            before, text = text, self._pass(text)
+            if text == before:
+                break
+        return text
+
+    def value(self, value: _T) -> _T:
+        """Returns plain data, the credentials in its strings and keys and the values under secret keys replaced."""
+        return self._walk(value) if self._enabled else value
+
+    def _pass(self, text: str) -> str:
         lowered = text.lower()
         if len(text) >= _LONG_WORD and _has_known_format(text):
             text = _apply(_FORMATS, text, lowered)
@@ -62,10 +77,6 @@ class Redactor:
         for pattern in self._extra:
             text = _outside_marks(pattern, text)
         return text
-
-    def value(self, value: _T) -> _T:
-        """Returns plain data, the credentials in its strings and keys and the values under secret keys replaced."""
-        return self._walk(value) if self._enabled else value
 
     def _walk(self, value: Any) -> Any:
         kind = type(value)
@@ -361,7 +372,7 @@ _TOKENS = re.compile(
             r"dp\.(?:pt|st|ct)\.[\w.]{40,}",  # Doppler
         )
     )
-    + ")",
+    + ")+",
     re.ASCII,
 )
 

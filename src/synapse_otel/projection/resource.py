@@ -16,8 +16,22 @@ from synapse_otel.projection import names
 from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits
 from synapse_otel.projection.redaction import Redactor
 
-SPAN_ID = 8
+TRACE_ID, SPAN_ID = 16, 8
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+
+
+class _HashedOnce(Resource):
+    """A resource that is rendered as JSON for its hash once, not for every span and log record that is encoded."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class Origin:
     @cached_property
     def resource(self) -> Resource:
         """The resource: the attributes that the process noted when it began, and ``job_id``."""
-        return Resource({**self.identity.resource, names.JOB_ID: self.identity.job_id})
+        return _HashedOnce({**self.identity.resource, names.JOB_ID: self.identity.job_id})
 
     @cached_property
     def scope(self) -> InstrumentationScope:
@@ -49,19 +63,16 @@ class Origin:
     @cached_property
     def trace_id(self) -> int:
         """The trace id as a number."""
-        return int.from_bytes(self.identity.trace_id, "big")
+        return _number(self.identity.trace_id)
 
     def span_context(self, span: bytes, *, remote: bool = False) -> SpanContext:
         """Return the context of the span `span` in the trace of the run."""
-        return SpanContext(self.trace_id, int.from_bytes(span, "big"), remote, _SAMPLED)
+        return SpanContext(self.trace_id, _number(span), remote, _SAMPLED)
 
     def context(self, span: bytes, active: bytes) -> Context:
         """Return the context that a record belongs to: `active` where it is given, else `span`, else the run."""
-        if active:
-            trace_id, span = int.from_bytes(active[:-SPAN_ID], "big"), active[-SPAN_ID:]
-            context = SpanContext(trace_id, int.from_bytes(span, "big"), is_remote=False, trace_flags=_SAMPLED)
-        else:
-            context = self.span_context(span or self.identity.span_id)
+        foreign = SpanContext(_number(active[:TRACE_ID]), _number(active[TRACE_ID:]), False, _SAMPLED)
+        context = foreign if foreign.is_valid else self.span_context(span or self.identity.span_id)
         return set_span_in_context(NonRecordingSpan(context), Context())
 
 
@@ -70,3 +81,12 @@ def derived_id(origin: bytes, *parts: str | int) -> bytes:
     text = "\x1f".join(str(part) for part in parts)
     digest = hashlib.blake2b(origin + text.encode(), digest_size=SPAN_ID).digest()
     return digest if any(digest) else b"\x01" * SPAN_ID
+
+
+def is_span_id(span: bytes) -> bool:
+    """Return whether `span` can be the id of a span: eight bytes, not all zero."""
+    return len(span) == SPAN_ID and any(span)
+
+
+def _number(identifier: bytes) -> int:
+    return int.from_bytes(identifier, "big")

@@ -1,0 +1,137 @@
+"""``synapse-otel run``: execute an action, show its progress, say what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synapse_otel.cli.errors import FAILED, INTERRUPTED, TERMINATED, CliError
+
+if TYPE_CHECKING:
+    from synapse_otel.cli.terminal import Terminal
+    from synapse_otel.export.settings import TelemetrySettings
+    from synapse_otel.otel_logger import OTelLogger
+
+
+def run(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="The action: package.module:action or path/file.py:action; without :action, the only one there is.",
+        ),
+    ],
+    params: Annotated[
+        str, typer.Option(metavar="JSON|@FILE", help="Its parameters, a JSON object; @- reads standard input.")
+    ] = "{}",
+    job_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The job that the run belongs to.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The run's name; by default the action's.", show_default=False)
+    ] = None,
+) -> None:
+    """Run an action, with live progress and a summary at the end.
+
+    The current directory and the file's folder are importable. Exits with 0 when the action completed, 1 when it
+    failed, 2 for bad usage, 130 after Ctrl-C. A second Ctrl-C does not wait for the delivery.
+    """
+    from synapse_otel.cli import tracebacks
+    from synapse_otel.cli.configuration import load_redactor, load_settings
+    from synapse_otel.cli.params import checked_params, read_params
+    from synapse_otel.cli.target import load_action
+    from synapse_otel.cli.terminal import Terminal
+
+    settings = load_settings()
+    terminal = Terminal(load_redactor(settings))
+    given = read_params(params)
+    try:
+        action = load_action(target)
+        checked = checked_params(_model(action), given)
+    except (KeyboardInterrupt, CliError):
+        raise
+    except BaseException as error:  # noqa: BLE001  # the person's module, and the validators of their model
+        tracebacks.trim(error)
+        tracebacks.show(terminal, error)
+        terminal.error(f"{target} cannot be loaded")
+        raise typer.Exit(FAILED) from None
+    raise typer.Exit(_execute(action, checked, job_id, name or _action_name(action), settings, terminal))
+
+
+def _execute(
+    action: Callable[..., Any],
+    params: Any,
+    job_id: str | None,
+    name: str,
+    settings: TelemetrySettings,
+    terminal: Terminal,
+) -> int:
+    from synapse_otel.actions import run_action
+    from synapse_otel.cli import interrupts, run_summary, tracebacks
+    from synapse_otel.cli.configuration import load_plan
+    from synapse_otel.context import RuntimeContext, run_outcome
+    from synapse_otel.environment import PluginEnvironment
+
+    if "keep_delivered" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"keep_delivered": True})  # the person will want to see it
+    plan = load_plan(settings)
+    logger = _logger(job_id, name, settings)
+    ctx = RuntimeContext(logger, PluginEnvironment.from_environ())
+    interrupts.end_on_sigterm()
+    started, error, result = time.monotonic(), None, None
+    try:
+        result = run_action(action, params, ctx)
+    except BaseException as raised:  # noqa: BLE001  # whatever ends the action ends the run
+        error = raised
+        tracebacks.trim(error)
+    took = time.monotonic() - started
+    interrupts.patiently(lambda: logger.finish(run_outcome(error), error), lambda: _is_recorded(logger))
+    if error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        tracebacks.show(terminal, error)
+    run_summary.show(terminal, logger, plan, result, took)
+    return _exit_code(error)
+
+
+def _logger(job_id: str | None, name: str, settings: TelemetrySettings) -> OTelLogger:
+    from synapse_otel.otel_logger import OTelLogger
+
+    try:
+        return OTelLogger(job_id=job_id, name=name, console=True, settings=settings)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+
+
+def _is_recorded(logger: OTelLogger) -> bool:
+    """Return whether the end of the run is in the journal: what follows is only its delivery."""
+    from pathlib import Path
+
+    from synapse_otel.journal.directory import journals_of
+
+    return logger.journal_dir is None or not any(path.is_live() for path in journals_of(Path(logger.journal_dir)))
+
+
+def _exit_code(error: BaseException | None) -> int:
+    from synapse_otel.cli.interrupts import Terminated
+
+    if isinstance(error, KeyboardInterrupt):
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return 0
+    return FAILED
+
+
+def _model(action: Callable[..., Any]) -> Any:
+    from synapse_otel import actions
+
+    return getattr(action, "params_model", None) if isinstance(action, type) else actions._function_model(action)
+
+
+def _action_name(action: Callable[..., Any]) -> str:
+    from synapse_otel import actions
+
+    if isinstance(action, type):
+        return str(getattr(action, "action_name", None) or action.__name__)
+    return actions._function_name(action)

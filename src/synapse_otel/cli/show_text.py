@@ -1,0 +1,289 @@
+"""A run on the terminal: who it is, its waterfall, how far it came, its curves, what it said, what became of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from synapse_otel.cli import units
+from synapse_otel.cli.looks import LEVEL, status_text
+from synapse_otel.cli.terminal import Terminal, columns, fit, fitted
+from synapse_otel.cli.view import LineView, ProcessView, RunView, SeriesView, SpanView
+from synapse_otel.cli.view_builder import same_error
+from synapse_otel.models import DeliveryReport
+
+_SPARK = 24
+_MOST_SPANS = 60
+_DEEPEST = 12
+_NARROWEST = 10
+_DURATION = 16
+_LONGEST_NAME = 40
+_BAR = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ShowText:
+    """Prints a run.
+
+    Args:
+        terminal: Where to.
+        now: The current time in nanoseconds.
+        everything: Whether to print all spans, however many there are.
+    """
+
+    terminal: Terminal
+    now: int
+    everything: bool = False
+
+    def print(self, view: RunView) -> None:
+        """Print all that there is of a run; what there is nothing of is left out."""
+        sections = (
+            self._header(view),
+            self._problems(view),
+            self._spans(view),
+            self._progress(view),
+            self._metrics(view),
+            self._timeline(view),
+            self._exceptions(view),
+            self._delivery(view),
+        )
+        for lines in map(list, sections):
+            for line in lines:
+                self.terminal.line(line)
+            if lines:
+                self.terminal.line()
+
+    # -- who it is
+
+    def _header(self, view: RunView) -> Iterator[Text]:
+        clean = self.terminal.clean
+        running = view.ended is None
+        took = units.between(view.started, self.now if running else view.end)
+        yield Text.assemble((clean(view.name), "bold"), "  ", status_text(view.status), "  ", took)
+        facts = [("job", clean(view.job_id))]
+        if view.action and view.action != view.name:
+            facts.append(("action", clean(view.action)))
+        facts.append(("started", units.moment(view.started)))
+        if running:
+            facts.append(("last record", f"{units.between(view.last, self.now)} ago"))
+        facts.append(("trace", view.trace_id))
+        if len(view.processes) == 1:
+            facts.append(("process", self._process(view.processes[0])))
+        yield from columns([[Text(f"  {name}", "dim"), Text(value)] for name, value in facts])
+        if len(view.processes) > 1:
+            yield Text("  processes", "dim")
+            rows = [
+                [Text(f"    {self._process(one)}"), status_text(one.status), Text(self._lifetime(one), "dim")]
+                for one in view.processes
+            ]
+            yield from columns(rows, right=(2,))
+
+    def _process(self, process: ProcessView) -> str:
+        kind = "worker " if process.worker else ""
+        return self.terminal.clean(f"{kind}pid {process.pid} on {process.host}")
+
+    def _lifetime(self, process: ProcessView) -> str:
+        return units.between(process.started, self.now if process.ended is None else process.ended)
+
+    def _problems(self, view: RunView) -> Iterator[Text]:
+        for problem in view.problems:
+            yield Text(f"⚠ {self.terminal.clean(problem)}", "yellow")
+        for process in view.processes:
+            if process.damaged:
+                found = units.count(process.damaged, "record")
+                yield Text(f"⚠ {found} of process {process.pid} could not be read", "yellow")
+            if process.removed:
+                found = units.count(process.removed, "earlier record")
+                yield Text(f"{found} of process {process.pid} went when they had been delivered", "dim")
+
+    # -- the waterfall
+
+    def _spans(self, view: RunView) -> Iterator[Text]:
+        shown = view.spans if self.everything else view.spans[:_MOST_SPANS]
+        if not shown:
+            return
+        yield Text("Spans", "bold")
+        names = [self._span_name(span) for span in shown]
+        outcomes = [self._outcome(span, shown[at + 1 :]) for at, span in enumerate(shown)]
+        taken = [min(most, max(cell.cell_len for cell in cells)) for most, cells in ((48, names), (40, outcomes))]
+        width = max(_NARROWEST, self.terminal.width - sum(taken) - _DURATION)
+        scale = _Scale(view.started, max(view.end, *(span.end for span in shown)), width)
+        rows = [
+            [fit(name, taken[0]), scale.bar(span), Text(units.between(span.start, span.end)), fit(outcome, taken[1])]
+            for name, span, outcome in zip(names, shown, outcomes, strict=True)
+        ]
+        yield from columns(rows, right=(2,))
+        if len(view.spans) > len(shown):
+            yield Text(f"  … and {len(view.spans) - len(shown):,} more: --all", "dim")
+
+    def _span_name(self, span: SpanView) -> Text:
+        style = "" if span.kind != "phase" else "dim"
+        return Text(f"{'  ' * min(span.depth + 1, _DEEPEST)}{self.terminal.clean(span.name)}", style)
+
+    def _outcome(self, span: SpanView, below: Sequence[SpanView]) -> Text:
+        if span.status == "error":
+            said_below = any(other.message == span.message for other in below if other.depth > span.depth)
+            return Text(f"✖ {'' if said_below else self.terminal.clean(span.message)}".rstrip(), "red")
+        if span.open:
+            return Text("…", "cyan")
+        return Text("✔" if span.status == "ok" else "·", "green" if span.status == "ok" else "dim")
+
+    # -- how far it came
+
+    def _progress(self, view: RunView) -> Iterator[Text]:
+        if not view.progress:
+            return
+        yield Text("Progress", "bold")
+        rows = []
+        for one in view.progress:
+            ratio = one.current / one.total if one.total else 0.0
+            style = {"failed": "red", "completed": "green"}.get(one.status, "cyan" if view.ended is None else "yellow")
+            done = round(ratio * _BAR)
+            rows.append(
+                [
+                    Text(f"  {fitted(self.terminal.clean(one.category), _LONGEST_NAME)}"),
+                    Text.assemble(("━" * done, style), ("━" * (_BAR - done), "bright_black"))
+                    if self.terminal.out.is_terminal
+                    else Text("━" * done + "·" * (_BAR - done)),
+                    Text(f"{100 * ratio:.0f} %"),
+                    Text(f"{units.number(one.current)}/{units.number(one.total)}"),
+                    Text(units.between(one.started, one.last), "dim"),
+                    Text("failed" if one.failed else "", "red"),
+                ]
+            )
+        yield from columns(rows, right=(2, 3, 4))
+
+    # -- its curves
+
+    def _metrics(self, view: RunView) -> Iterator[Text]:
+        if not view.metrics:
+            return
+        yield Text("Metrics", "bold")
+        several = len({series.process for series in view.metrics}) > 1
+        pids = {process.journal_id: process.pid for process in view.processes}
+        rows = [[Text(head, "dim") for head in ("", "", "first", "last", "min", "max", "samples", "")]]
+        rows += [self._series(series, f" ({pids[series.process]})" if several else "") for series in view.metrics]
+        yield from columns(rows, right=(2, 3, 4, 5, 6), width=self.terminal.width, flexible=0)
+
+    def _series(self, series: SeriesView, suffix: str) -> list[Text]:
+        finite = series.finite
+        bad = len(series.values) - len(finite)
+        first, last = (series.as_reported(series.values[at]) for at in (0, -1))
+        low, high = (series.as_reported(pick(finite)) if finite else None for pick in (min, max))
+        name = f"  {self.terminal.clean(series.category)}/{self.terminal.clean(series.key)}{suffix}"
+        return [
+            Text(fitted(name, 2 * _LONGEST_NAME)),
+            Text(units.sparkline(series.values, _SPARK), "cyan"),
+            *(_value(value) for value in (first, last, low, high)),
+            Text(f"{len(series.values):,}"),
+            Text(f"{bad:,} not finite" if bad else "", "red"),
+        ]
+
+    # -- what it said
+
+    def _timeline(self, view: RunView) -> Iterator[Text]:
+        if not view.timeline:
+            return
+        hidden = view.lines - len(view.timeline)
+        title = Text("Timeline", "bold")
+        if hidden:
+            title.append(f"  the last {len(view.timeline):,} of {view.lines:,}, the others with --all", "not bold dim")
+        yield title
+        day = not units.same_day(view.timeline[0].t, view.timeline[-1].t)
+        for line in view.timeline:
+            yield self._line(line, units.clock(line.t, day=day))
+
+    def _line(self, line: LineView, time: str) -> Text:
+        sign, style = LEVEL.get(line.level, ("·", "dim"))
+        text = Text.assemble("  ", (time, "dim"), "  ", (f"{sign} ", style))
+        content = self.terminal.clean(line.text, lines=True).replace("\n", f"\n{' ' * (len(time) + 6)}")
+        match line.kind:
+            case "event":
+                text.append(content, f"{style} bold" if style not in {"dim", "blue"} else "bold")
+            case "metrics":
+                text.append(f"metrics {content}", "bold")
+            case _:
+                text.append(content, style if line.level not in {"info", "success"} else "")
+        if line.data and line.kind != "dropped":
+            text.append(f"  {self.terminal.pairs(dict(line.data))}", "dim")
+        if line.file:
+            text.append(f"  {self.terminal.clean(line.file)}", "dim underline")
+        return text
+
+    def _exceptions(self, view: RunView) -> Iterator[Text]:
+        for at, found in enumerate(view.exceptions):
+            if any(same_error(found, later) for later in view.exceptions[at + 1 :]):
+                continue  # once, where it came to rest
+            yield Text("Exception", "bold")
+            *frames, last = self.terminal.clean(found.stacktrace.rstrip(), lines=True).split("\n")
+            for frame in frames:
+                yield Text(f"  {frame}", "dim")
+            yield Text(f"  {last}", "red")
+
+    # -- what became of it
+
+    def _delivery(self, view: RunView) -> Iterator[Text]:
+        report = merged([process.report for process in view.processes])
+        sent = any(process.sent for process in view.processes)
+        push = f"synapse-otel push {shlex.quote(self.terminal.clean(view.job_id))}"
+        line = Text.assemble(("Delivery", "bold"), "  ")
+        if not sent:
+            line.append(f"{units.count(report.pending, 'record')} kept here, nothing was sent")
+            line.append("" if view.ended is None else f": {push}", "dim")
+        else:
+            line.append(f"{report.delivered:,} of {units.count(report.accepted, 'record')} delivered")
+            if report.pending:
+                line.append(f", {report.pending:,} pending", "yellow")
+                line.append("" if view.ended is None else f": {push}", "dim")
+        if report.dead_lettered:
+            line.append(f", {report.dead_lettered:,} refused by the collector", "red")
+        if report.dropped:
+            line.append(f", {report.dropped:,} dropped", "red")
+        yield line
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The time of a run over so many columns."""
+
+    start: int
+    end: int
+    width: int
+
+    def bar(self, span: SpanView) -> Text:
+        """Return the bar of a span: at least one column wide."""
+        extent = max(1, self.end - self.start)
+        first = min(self.width - 1, max(0, (span.start - self.start) * self.width // extent))
+        last = min(self.width, max(first + 1, round((span.end - self.start) * self.width / extent)))
+        style = "red" if span.status == "error" else {"run": "bright_blue", "step": "blue", "phase": "cyan"}[span.kind]
+        return Text.assemble(" " * first, ("━" * (last - first), style), " " * (self.width - last))
+
+
+def _value(value: float | None) -> Text:
+    if value is None:
+        return Text("–", "dim")
+    shown = units.number(value)
+    return Text(shown, "red" if shown in {"NaN", "inf", "-inf"} else "")
+
+
+def merged(reports: list[DeliveryReport]) -> DeliveryReport:
+    """Return the reports of a run's journals as one."""
+    from dataclasses import fields
+
+    from synapse_otel.models import Counts
+
+    kinds = sorted({kind for report in reports for kind in report.by_kind})
+    return DeliveryReport(
+        {
+            kind: Counts(
+                *(
+                    sum(getattr(report.by_kind.get(kind, Counts()), field.name) for report in reports)
+                    for field in fields(Counts)
+                )
+            )
+            for kind in kinds
+        }
+    )

@@ -1,0 +1,198 @@
+"""A run as it is shown: plain values, made by `view_builder`, printed by `show_text` and `show_json`."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from synapse_otel.models import DeliveryReport
+
+SpanKind: TypeAlias = Literal["run", "step", "phase"]
+SpanStatus: TypeAlias = Literal["ok", "error", "unset"]
+LineKind: TypeAlias = Literal["message", "event", "dev_event", "exception", "metrics", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """One process of the run.
+
+    Attributes:
+        journal_id: Its journal.
+        pid: Its process id.
+        host: Where it ran.
+        worker: Whether it continued the run of another process.
+        status: ``running``, ``completed``, ``failed``, ``cancelled`` or ``crashed``.
+        started: When it began, in nanoseconds since the epoch, like every time here.
+        last: The time of its last record.
+        ended: When it ended; None while it runs, the last known time of one that crashed.
+        records: How many records it holds.
+        damaged: How many records could not be read.
+        removed: How many records before the first one here were delivered, and removed since.
+        sent: Whether anybody has tried to send them.
+        report: What became of them.
+    """
+
+    journal_id: str
+    pid: int
+    host: str
+    worker: bool
+    status: str
+    started: int
+    last: int
+    ended: int | None
+    records: int
+    damaged: int
+    removed: int
+    sent: bool
+    report: DeliveryReport
+
+
+@dataclass(frozen=True, slots=True)
+class SpanView:
+    """A bar of the waterfall. `end` is the last known time where the span is `open`."""
+
+    name: str
+    kind: SpanKind
+    span_id: str
+    parent_id: str
+    start: int
+    end: int
+    open: bool
+    status: SpanStatus
+    message: str
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class ProgressView:
+    """Where a category stands, and since when; `first` is what its first report said."""
+
+    category: str
+    first: float
+    started: int
+    current: float = 0
+    total: float = 0
+    failed: bool = False
+    last: int = 0
+
+    @property
+    def status(self) -> str:
+        """``failed``, ``completed`` or ``open``."""
+        return "failed" if self.failed else "completed" if self.current >= self.total else "open"
+
+
+@dataclass(slots=True)
+class SeriesView:
+    """All samples of one metric.
+
+    Attributes:
+        category: The category that it was reported under.
+        key: Its key, dotted where it was nested.
+        process: The journal it comes from.
+        times: When the samples were taken.
+        values: The samples.
+        integral: Whether all of them are whole numbers.
+    """
+
+    category: str
+    key: str
+    process: str
+    times: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    integral: bool = True
+
+    def add(self, t: int, value: float) -> None:
+        """Take a sample."""
+        self.integral = self.integral and isinstance(value, int)
+        self.times.append(t)
+        self.values.append(value)
+
+    @property
+    def finite(self) -> list[float]:
+        """The samples that are numbers."""
+        return [value for value in self.values if math.isfinite(value)]
+
+    def as_reported(self, value: float) -> float:
+        """Return a sample as a whole number where the plugin reported one."""
+        return int(value) if self.integral and math.isfinite(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """A line of the timeline: a message, an event, a dev event, an exception, metrics that are no numbers."""
+
+    t: int
+    kind: LineKind
+    level: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    file: str | None = None
+    step: str | None = None
+    process: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionView:
+    """An exception that ended a step, or the run where `step` is None."""
+
+    t: int
+    error_type: str
+    message: str
+    stacktrace: str
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Everything that there is to see of a run.
+
+    Attributes:
+        job_id: The job that it belongs to.
+        name: The run's name.
+        action: The action that it executes; empty where it is none.
+        trace_id: 32 hexadecimal digits.
+        status: The status of its first process.
+        message: Why it did not complete.
+        started: When it began.
+        last: The time of the last record.
+        ended: When it ended; None while it runs.
+        processes: Its processes, the first one first.
+        spans: The waterfall, depth first.
+        progress: The categories, in the order of their first report.
+        metrics: The series, in the order of their first sample.
+        timeline: The last lines, in order of time.
+        lines: How many lines there are altogether.
+        exceptions: In the order in which they were recorded.
+        problems: Why journals, or parts of them, cannot be read.
+    """
+
+    job_id: str
+    name: str
+    action: str
+    trace_id: str
+    status: str
+    message: str
+    started: int
+    last: int
+    ended: int | None
+    processes: tuple[ProcessView, ...]
+    spans: tuple[SpanView, ...]
+    progress: tuple[ProgressView, ...]
+    metrics: tuple[SeriesView, ...]
+    timeline: tuple[LineView, ...]
+    lines: int
+    exceptions: tuple[ExceptionView, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """When it ended, else the last known time."""
+        return self.ended if self.ended is not None else self.last
+
+    @property
+    def records(self) -> int:
+        """How many records its processes hold."""
+        return sum(process.records for process in self.processes)

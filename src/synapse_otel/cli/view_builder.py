@@ -1,0 +1,210 @@
+"""Folds the records of a run's journals into a `RunView`: no files, no clocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+
+from synapse_otel.cli.view import (
+    ExceptionView,
+    LineKind,
+    LineView,
+    ProcessView,
+    ProgressView,
+    RunView,
+    SeriesView,
+    SpanView,
+)
+from synapse_otel.cli.waterfall import Waterfall, in_tree_order
+from synapse_otel.journal import records as rec
+from synapse_otel.models import DeliveryReport
+from synapse_otel.projection.metrics import not_numbers, numbers
+from synapse_otel.projection.progress import starts_over
+from synapse_otel.projection.resource import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFacts:
+    """What is known of a journal beside its records.
+
+    Attributes:
+        live: Whether its process lives.
+        sent: Whether anybody has tried to send it.
+        report: What became of its records.
+        damaged: How many records could not be read.
+        removed: How many records were delivered, and removed since.
+    """
+
+    live: bool = False
+    sent: bool = False
+    report: DeliveryReport = field(default_factory=DeliveryReport.empty)
+    damaged: int = 0
+    removed: int = 0
+
+
+class JournalFold:
+    """Takes the records of one journal, in order.
+
+    Args:
+        origin: Who wrote it.
+        most_lines: How many lines of the timeline to keep, the last ones; None for all.
+    """
+
+    def __init__(self, origin: Origin, most_lines: int | None = None) -> None:
+        self.identity = origin.identity
+        self.started = origin.identity.started
+        self.last = origin.identity.started
+        self.ended: rec.RunEnded | None = None
+        self.action = ""
+        self.records = 0
+        self.progress: dict[str, ProgressView] = {}
+        self.metrics: dict[tuple[str, str], SeriesView] = {}
+        self.timeline: deque[LineView] = deque(maxlen=most_lines)
+        self.lines = 0
+        self.exceptions: list[ExceptionView] = []
+        self._steps: dict[bytes, str] = {}
+        self.waterfall = Waterfall(origin)
+
+    def take(self, record: rec.Record, seq: int) -> None:
+        """Take the record number `seq`."""
+        self.last = max(self.last, record.t)
+        self.waterfall.take(record, seq)
+        match record:
+            case rec.Progress():
+                self._progress(record)
+            case rec.Metrics():
+                self._metrics(record)
+            case rec.Message():
+                self._line(record, "message", record.level, record.text, step=record.step)
+            case rec.Event():
+                self._line(record, "event", record.level, record.name, record.data, record.file, record.step)
+            case rec.DevEvent():
+                self._line(record, "dev_event", "debug", record.text, record.data or {})
+            case rec.ExceptionRecorded():
+                self._exception(record)
+            case _:
+                self._lifecycle(record)
+        self.records += sum(record.counts.values()) if isinstance(record, rec.Dropped) else 1
+
+    def status(self, facts: JournalFacts) -> str:
+        """Return the status of the process."""
+        if self.ended:
+            return self.ended.status
+        return "running" if facts.live else "crashed"
+
+    def process(self, facts: JournalFacts) -> ProcessView:
+        """Return the process."""
+        resource, status = self.identity.resource, self.status(facts)
+        return ProcessView(
+            journal_id=self.identity.journal_id,
+            pid=int(resource.get("process.pid", 0)),
+            host=str(resource.get("host.name", "")),
+            worker=self.identity.worker,
+            status=status,
+            started=self.started,
+            last=self.last,
+            ended=None if status == "running" else self.ended.t if self.ended else self.last,
+            records=self.records,
+            damaged=facts.damaged,
+            removed=facts.removed,
+            sent=facts.sent,
+            report=facts.report,
+        )
+
+    def _lifecycle(self, record: rec.Record) -> None:
+        match record:
+            case rec.StepStarted():
+                self._steps[record.span] = record.name
+            case rec.RunEnded():
+                self.ended = record
+            case rec.ActionNamed():
+                self.action = record.name
+            case rec.Dropped():
+                amount = sum(record.counts.values())
+                text = f"{amount} records were dropped here: the journal directory had reached its quota"
+                self._line(record, "dropped", "warning", text, record.counts)
+
+    def _progress(self, record: rec.Progress) -> None:
+        known = self.progress.get(record.category)
+        if known is None or starts_over(record.current, known.current, known.first):
+            known = self.progress[record.category] = ProgressView(record.category, record.current, record.t)
+        known.current, known.total, known.failed, known.last = record.current, record.total, record.failed, record.t
+
+    def _metrics(self, record: rec.Metrics) -> None:
+        for key, value in numbers(record.values):
+            series = self.metrics.get((record.category, key))
+            if series is None:
+                series = SeriesView(record.category, key, self.identity.journal_id)
+                self.metrics[record.category, key] = series
+            series.add(record.t, value)
+        if kept := dict(not_numbers(record.values)):
+            self._line(record, "metrics", "info", record.category, kept)
+
+    def _exception(self, record: rec.ExceptionRecorded) -> None:
+        step = self._steps.get(record.span)
+        found = ExceptionView(record.t, record.error_type, record.message, record.stacktrace, step)
+        # On its way out it is recorded in every step that it ends, and in the run.
+        if not self.exceptions or not same_error(self.exceptions[-1], found):
+            text = f"{record.error_type}: {record.message}" if record.message else record.error_type
+            self._line(record, "exception", "error", text, step=step)
+        self.exceptions.append(found)
+
+    def _line(
+        self,
+        record: rec.Record,
+        kind: LineKind,
+        level: str,
+        text: str,
+        data: dict[str, object] | dict[str, int] | None = None,
+        file: str | None = None,
+        step: str | None = None,
+    ) -> None:
+        self.lines += 1
+        step = step or self._steps.get(getattr(record, "span", b""))
+        self.timeline.append(LineView(record.t, kind, level, text, data or {}, file, step, self.identity.journal_id))
+
+
+def same_error(one: ExceptionView, other: ExceptionView) -> bool:
+    """Return whether two records tell of one exception."""
+    return (one.error_type, one.message) == (other.error_type, other.message)
+
+
+def run_view(
+    folds: Sequence[tuple[JournalFold, JournalFacts]], most_lines: int | None = None, problems: Iterable[str] = ()
+) -> RunView:
+    """Return the run that the journals tell of, which are at least one."""
+    ordered = sorted(folds, key=lambda one: (one[0].identity.worker, one[0].started))
+    first, facts = ordered[0]
+    last = max(fold.last for fold, _ in ordered)
+    status = first.status(facts)
+    return RunView(
+        job_id=first.identity.job_id,
+        name=first.identity.name,
+        action=first.action,
+        trace_id=first.identity.trace_id.hex(),
+        status=status,
+        message=first.ended.message if first.ended else "",
+        started=min(fold.started for fold, _ in ordered),
+        last=last,
+        ended=None if status == "running" else last,
+        processes=tuple(fold.process(facts) for fold, facts in ordered),
+        spans=_spans(ordered),
+        progress=tuple(progress for fold, _ in ordered for progress in fold.progress.values()),
+        metrics=tuple(series for fold, _ in ordered for series in fold.metrics.values()),
+        timeline=_timeline(ordered, most_lines),
+        lines=sum(fold.lines for fold, _ in ordered),
+        exceptions=tuple(found for fold, _ in ordered for found in fold.exceptions),
+        problems=tuple(problems),
+    )
+
+
+def _spans(folds: Sequence[tuple[JournalFold, JournalFacts]]) -> tuple[SpanView, ...]:
+    closed = (fold.waterfall.close(fold.last, fold.status(facts)) for fold, facts in folds)
+    return in_tree_order([span for spans in closed for span in spans])
+
+
+def _timeline(folds: Sequence[tuple[JournalFold, JournalFacts]], most_lines: int | None) -> tuple[LineView, ...]:
+    lines = list(merge(*(fold.timeline for fold, _ in folds), key=lambda line: line.t))
+    return tuple(lines if most_lines is None else lines[-most_lines:])
