@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,10 +14,39 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-from synapse_otel.journal.directory import JournalPath, journals, new_journal_id
+from synapse_otel.journal.directory import JournalPath, create_journal, journals, new_journal_id
+from synapse_otel.journal.locks import FileLock, is_locked
+from synapse_otel.journal.quota import Quota, enforce
 from synapse_otel.journal.reader import START, Batch, Entry, JournalReader
 from synapse_otel.journal.records import DevEvent, Identity, Message, Record
+from synapse_otel.journal.recovery import close_crashed
 from synapse_otel.journal.writer import Journal
+
+__all__ = [
+    "FileLock",
+    "SMALL",
+    "JournalReader",
+    "Quota",
+    "close_crashed",
+    "create_journal",
+    "dev_event",
+    "enforce",
+    "entries",
+    "exhaustive",
+    "identity",
+    "is_locked",
+    "message",
+    "new_journal_id",
+    "only",
+    "open_journal",
+    "read_all",
+    "read_texts",
+    "run",
+    "start",
+    "texts",
+    "wait_until",
+    "written",
+]
 
 T = 1_700_000_000_000_000_000
 SMALL = 4096
@@ -23,6 +54,7 @@ HERE = Path(__file__).parent
 
 exhaustive = settings(
     derandomize=True,
+    max_examples=500,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -94,6 +126,7 @@ def start(code: str, *arguments: object, before: list[str] | None = None, **opti
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])},
         **options,  # type: ignore[call-overload]
     )
@@ -101,8 +134,12 @@ def start(code: str, *arguments: object, before: list[str] | None = None, **opti
 
 def run(code: str, *arguments: object, **options: object) -> str:
     """Run `code` in another Python to its end; return what it printed."""
-    process = start(code, *arguments, **options)
-    output, _ = process.communicate(timeout=30)
+    with start(code, *arguments, **options) as process:
+        try:
+            output, _ = process.communicate(timeout=30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with the children that it forked
     assert process.returncode == 0, (process.returncode, output)
     return output
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -16,10 +17,18 @@ class Terminated(KeyboardInterrupt):
         return "SIGTERM"
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM raise in the main thread, as Ctrl-C does, unless somebody has asked to ignore it."""
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise in the main thread, as Ctrl-C does, unless somebody has asked for something else."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what a handler gets

@@ -80,15 +80,15 @@ def _execute(
     plan = load_plan(settings)
     logger = _logger(job_id, name, settings)
     ctx = RuntimeContext(logger, PluginEnvironment.from_environ())
-    interrupts.end_on_sigterm()
     started, error, result = time.monotonic(), None, None
-    try:
-        result = run_action(action, params, ctx)
-    except BaseException as raised:  # noqa: BLE001  # whatever ends the action ends the run
-        error = raised
-        tracebacks.trim(error)
-    took = time.monotonic() - started
-    interrupts.patiently(lambda: logger.finish(run_outcome(error), error), lambda: _is_recorded(logger))
+    with interrupts.ending_on_sigterm():
+        try:
+            result = run_action(action, params, ctx)
+        except BaseException as raised:  # noqa: BLE001  # whatever ends the action ends the run
+            error = raised
+            tracebacks.trim(error)
+        took = time.monotonic() - started
+        interrupts.patiently(lambda: logger.finish(run_outcome(error), error), lambda: _is_recorded(logger))
     if error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
         tracebacks.show(terminal, error)
     run_summary.show(terminal, logger, plan, result, took)

@@ -34,7 +34,6 @@ from dataclasses import asdict
 from typing import Any
 
 from synapse_otel.cli import units
-from synapse_otel.cli.show_text import merged
 from synapse_otel.cli.view import LineView, ProcessView, RunView, SeriesView, SpanView
 from synapse_otel.models import DeliveryReport
 from synapse_otel.projection.redaction import Redactor
@@ -146,7 +145,7 @@ def _line(line: LineView) -> dict[str, Any]:
 
 
 def _delivery(view: RunView) -> dict[str, Any]:
-    report = merged([process.report for process in view.processes])
+    report = view.report
     by_kind = {kind: asdict(counts) for kind, counts in report.by_kind.items()}
     return {"sent": any(process.sent for process in view.processes), **_totals(report), "by_kind": by_kind}
 

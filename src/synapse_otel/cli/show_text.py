@@ -11,9 +11,8 @@ from rich.text import Text
 from synapse_otel.cli import units
 from synapse_otel.cli.looks import LEVEL, status_text
 from synapse_otel.cli.terminal import Terminal, columns, fit, fitted
+from synapse_otel.cli.timeline import same_error
 from synapse_otel.cli.view import LineView, ProcessView, RunView, SeriesView, SpanView
-from synapse_otel.cli.view_builder import same_error
-from synapse_otel.models import DeliveryReport
 
 _SPARK = 24
 _MOST_SPANS = 60
@@ -226,7 +225,7 @@ class ShowText:
     # -- what became of it
 
     def _delivery(self, view: RunView) -> Iterator[Text]:
-        report = merged([process.report for process in view.processes])
+        report = view.report
         sent = any(process.sent for process in view.processes)
         push = f"synapse-otel push {shlex.quote(self.terminal.clean(view.job_id))}"
         line = Text.assemble(("Delivery", "bold"), "  ")
@@ -267,23 +266,3 @@ def _value(value: float | None) -> Text:
         return Text("–", "dim")
     shown = units.number(value)
     return Text(shown, "red" if shown in {"NaN", "inf", "-inf"} else "")
-
-
-def merged(reports: list[DeliveryReport]) -> DeliveryReport:
-    """Return the reports of a run's journals as one."""
-    from dataclasses import fields
-
-    from synapse_otel.models import Counts
-
-    kinds = sorted({kind for report in reports for kind in report.by_kind})
-    return DeliveryReport(
-        {
-            kind: Counts(
-                *(
-                    sum(getattr(report.by_kind.get(kind, Counts()), field.name) for report in reports)
-                    for field in fields(Counts)
-                )
-            )
-            for kind in kinds
-        }
-    )

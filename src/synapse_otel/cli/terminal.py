@@ -61,16 +61,16 @@ class Terminal:
 
     def line(self, *parts: Text | str, style: str = "") -> None:
         """Print a line of text and styled text."""
-        self.out.print(self._encodable(self.out, Text.assemble(*parts, style=style)), soft_wrap=True)
+        _print(self.out, Text.assemble(*parts, style=style))
 
     def error(self, message: str) -> None:
         """Say on standard error what went wrong."""
         text = Text.assemble(("error: ", "bold red"), self.clean(message, lines=True))
-        self.err.print(self._encodable(self.err, text), soft_wrap=True)
+        _print(self.err, text)
 
     def note(self, message: str, style: str = "dim") -> None:
         """Say something on standard error that is not part of the output."""
-        self.err.print(self._encodable(self.err, Text(self.clean(message, lines=True), style)), soft_wrap=True)
+        _print(self.err, Text(self.clean(message, lines=True), style))
 
     def clean(self, content: str, *, lines: bool = False) -> str:
         """Return text without secrets and with control characters shown, on one line unless `lines` are kept."""
@@ -85,13 +85,6 @@ class Terminal:
     def _short(self, value: Any) -> str:
         shown = f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else repr(value)
         return fitted(self.clean(shown), _LONGEST_VALUE)
-
-    @staticmethod
-    def _encodable(console: Console, text: Text) -> Text:
-        encoding = console.encoding
-        if not encoding.startswith("utf"):
-            text.plain = text.plain.translate(_PLAIN_SIGNS).encode(encoding, "replace").decode(encoding)
-        return text
 
 
 def fitted(content: str, width: int) -> str:
@@ -140,13 +133,21 @@ def _aligned(row: Sequence[Text], widths: Sequence[int], right: Sequence[int], g
     return line
 
 
+def _print(console: Console, text: Text) -> None:
+    encoding = console.encoding
+    if not encoding.startswith("utf"):
+        text.plain = text.plain.translate(_PLAIN_SIGNS).encode(encoding, "replace").decode(encoding)
+    if console.is_terminal:
+        console.print(text, soft_wrap=True)
+    else:
+        console.file.write(f"{text.plain}\n")  # ten times as fast, for those who search a long timeline
+
+
 def _console(file: Any) -> Console:
     console = Console(file=file, markup=False, highlight=False, emoji=False)
-    return (
-        console
-        if console.is_terminal
-        else Console(file=file, markup=False, highlight=False, emoji=False, width=_UNBOUNDED)
-    )
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    return console
 
 
 def _columns() -> int:

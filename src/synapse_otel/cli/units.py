@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 SECOND = 1_000_000_000
 _STEPS = "▁▂▃▄▅▆▇█"
@@ -45,7 +46,16 @@ def clock(t: int, *, day: bool = False) -> str:
 
 def iso(t: int) -> str:
     """Return a point in time as ISO 8601, local with its offset, to the microsecond."""
-    return _local(t).isoformat(timespec="microseconds")
+    seconds, rest = divmod(t, SECOND)
+    before, after = _iso_second(seconds)
+    return f"{before}.{rest // 1000:06}{after}"
+
+
+@lru_cache(maxsize=1024)
+def _iso_second(seconds: int) -> tuple[str, str]:
+    """Return what stands before and behind the fraction; a million samples are of few seconds."""
+    local = datetime.fromtimestamp(seconds).astimezone()
+    return f"{local:%Y-%m-%dT%H:%M:%S}", local.isoformat(timespec="seconds")[len("YYYY-mm-ddTHH:MM:SS") :]
 
 
 def same_day(first: int, second: int) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
-from synapse_otel.models import DeliveryReport
+from synapse_otel.models import Counts, DeliveryReport
 
 SpanKind: TypeAlias = Literal["run", "step", "phase"]
 SpanStatus: TypeAlias = Literal["ok", "error", "unset"]
@@ -193,6 +193,14 @@ class RunView:
         return self.ended if self.ended is not None else self.last
 
     @property
-    def records(self) -> int:
-        """How many records its processes hold."""
-        return sum(process.records for process in self.processes)
+    def report(self) -> DeliveryReport:
+        """What became of the records of all its processes."""
+        counts: dict[str, list[Counts]] = {}
+        for process in self.processes:
+            for kind, found in process.report.by_kind.items():
+                counts.setdefault(kind, []).append(found)
+        return DeliveryReport({kind: _sum(found) for kind, found in sorted(counts.items())})
+
+
+def _sum(counts: list[Counts]) -> Counts:
+    return Counts(*(sum(getattr(one, field.name) for one in counts) for field in fields(Counts)))

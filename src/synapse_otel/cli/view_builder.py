@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
+from synapse_otel.cli.timeline import Timeline, same_error
 from synapse_otel.cli.view import (
     ExceptionView,
-    LineKind,
     LineView,
     ProcessView,
     ProgressView,
@@ -58,35 +58,30 @@ class JournalFold:
         self.last = origin.identity.started
         self.ended: rec.RunEnded | None = None
         self.action = ""
-        self.records = 0
+        self.counts: Counter[str] = Counter()
         self.progress: dict[str, ProgressView] = {}
         self.metrics: dict[tuple[str, str], SeriesView] = {}
-        self.timeline: deque[LineView] = deque(maxlen=most_lines)
-        self.lines = 0
+        self.timeline = Timeline(origin.identity.journal_id, most_lines)
         self.exceptions: list[ExceptionView] = []
-        self._steps: dict[bytes, str] = {}
         self.waterfall = Waterfall(origin)
+        self._steps: dict[bytes, str] = {}
 
     def take(self, record: rec.Record, seq: int) -> None:
         """Take the record number `seq`."""
         self.last = max(self.last, record.t)
+        self.counts[record.kind] += 1
         self.waterfall.take(record, seq)
         match record:
             case rec.Progress():
                 self._progress(record)
             case rec.Metrics():
                 self._metrics(record)
-            case rec.Message():
-                self._line(record, "message", record.level, record.text, step=record.step)
-            case rec.Event():
-                self._line(record, "event", record.level, record.name, record.data, record.file, record.step)
-            case rec.DevEvent():
-                self._line(record, "dev_event", "debug", record.text, record.data or {})
+            case rec.Message() | rec.Event() | rec.DevEvent():
+                self.timeline.add(record, self._steps.get(record.span))
             case rec.ExceptionRecorded():
                 self._exception(record)
             case _:
                 self._lifecycle(record)
-        self.records += sum(record.counts.values()) if isinstance(record, rec.Dropped) else 1
 
     def status(self, facts: JournalFacts) -> str:
         """Return the status of the process."""
@@ -106,7 +101,7 @@ class JournalFold:
             started=self.started,
             last=self.last,
             ended=None if status == "running" else self.ended.t if self.ended else self.last,
-            records=self.records,
+            records=self.counts.total(),
             damaged=facts.damaged,
             removed=facts.removed,
             sent=facts.sent,
@@ -122,9 +117,9 @@ class JournalFold:
             case rec.ActionNamed():
                 self.action = record.name
             case rec.Dropped():
-                amount = sum(record.counts.values())
-                text = f"{amount} records were dropped here: the journal directory had reached its quota"
-                self._line(record, "dropped", "warning", text, record.counts)
+                self.counts.subtract([record.kind])
+                self.counts.update(record.counts)
+                self.timeline.add(record, None)
 
     def _progress(self, record: rec.Progress) -> None:
         known = self.progress.get(record.category)
@@ -139,36 +134,15 @@ class JournalFold:
                 series = SeriesView(record.category, key, self.identity.journal_id)
                 self.metrics[record.category, key] = series
             series.add(record.t, value)
-        if kept := dict(not_numbers(record.values)):
-            self._line(record, "metrics", "info", record.category, kept)
+        if any(not_numbers(record.values)):
+            self.timeline.add(record, self._steps.get(record.span))
 
     def _exception(self, record: rec.ExceptionRecorded) -> None:
         step = self._steps.get(record.span)
         found = ExceptionView(record.t, record.error_type, record.message, record.stacktrace, step)
-        # On its way out it is recorded in every step that it ends, and in the run.
         if not self.exceptions or not same_error(self.exceptions[-1], found):
-            text = f"{record.error_type}: {record.message}" if record.message else record.error_type
-            self._line(record, "exception", "error", text, step=step)
+            self.timeline.add(record, step)
         self.exceptions.append(found)
-
-    def _line(
-        self,
-        record: rec.Record,
-        kind: LineKind,
-        level: str,
-        text: str,
-        data: dict[str, object] | dict[str, int] | None = None,
-        file: str | None = None,
-        step: str | None = None,
-    ) -> None:
-        self.lines += 1
-        step = step or self._steps.get(getattr(record, "span", b""))
-        self.timeline.append(LineView(record.t, kind, level, text, data or {}, file, step, self.identity.journal_id))
-
-
-def same_error(one: ExceptionView, other: ExceptionView) -> bool:
-    """Return whether two records tell of one exception."""
-    return (one.error_type, one.message) == (other.error_type, other.message)
 
 
 def run_view(
@@ -194,7 +168,7 @@ def run_view(
         progress=tuple(progress for fold, _ in ordered for progress in fold.progress.values()),
         metrics=tuple(series for fold, _ in ordered for series in fold.metrics.values()),
         timeline=_timeline(ordered, most_lines),
-        lines=sum(fold.lines for fold, _ in ordered),
+        lines=sum(fold.timeline.total for fold, _ in ordered),
         exceptions=tuple(found for fold, _ in ordered for found in fold.exceptions),
         problems=tuple(problems),
     )
@@ -206,5 +180,5 @@ def _spans(folds: Sequence[tuple[JournalFold, JournalFacts]]) -> tuple[SpanView,
 
 
 def _timeline(folds: Sequence[tuple[JournalFold, JournalFacts]], most_lines: int | None) -> tuple[LineView, ...]:
-    lines = list(merge(*(fold.timeline for fold, _ in folds), key=lambda line: line.t))
+    lines = list(merge(*(fold.timeline.lines() for fold, _ in folds), key=lambda line: line.t))
     return tuple(lines if most_lines is None else lines[-most_lines:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from synapse_otel.export.delivery import saved_report
 from synapse_otel.journal.directory import JournalPath, journals_of
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.reader import START, JournalReader
+from synapse_otel.models import Counts, DeliveryReport
 from synapse_otel.projection.redaction import Redactor
 from synapse_otel.projection.resource import Origin
 
@@ -52,6 +54,10 @@ def _fold(path: JournalPath, redactor: Redactor, most_lines: int | None) -> tupl
             fold.take(entry.record, entry.seq)
         missing += batch.missing
         position = batch.after
-    removed = removed or 0
-    report = saved_report(reader, path)
-    return fold, JournalFacts(live, bool(cursors(path)), report, missing - removed, removed)
+    removed, saved = removed or 0, cursors(path)
+    report = saved_report(reader, path) if saved else _all_pending(fold.counts)
+    return fold, JournalFacts(live, bool(saved), report, missing - removed, removed)
+
+
+def _all_pending(counts: Mapping[str, int]) -> DeliveryReport:
+    return DeliveryReport({kind: Counts(accepted=count, pending=count) for kind, count in counts.items() if count})

@@ -163,10 +163,10 @@ def remove_abandoned(root: Path) -> None:
 def _make_hidden(hidden: Path) -> None:
     run = hidden.parent
     for _ in range(_TRIES):
-        _make_private(run)
-        if run.is_symlink():
-            raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
         try:
+            _make_private(run)
+            if run.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
             return _mkdir(hidden)
         except FileNotFoundError:  # the last journal of the run was removed meanwhile, and the run's directory with it
             continue

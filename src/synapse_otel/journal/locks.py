@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -57,6 +58,13 @@ class FileLock:
         """Give the lock back; a lock that is not held stays so."""
         fd, self._fd = self._fd, None
         if fd is not None:
+            _unlock(fd)
+            os.close(fd)
+
+    def forget(self) -> None:
+        """Let go of the lock of the process that forked this one: it goes on holding it."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
             os.close(fd)
 
 
@@ -68,7 +76,7 @@ def _after_fork_in_child() -> None:
     global _opening
     _opening = threading.RLock()
     for lock in list(_held):
-        lock.release()
+        lock.forget()
 
 
 os.register_at_fork(
@@ -91,6 +99,7 @@ def is_locked(path: Path) -> bool:
         except OSError:
             return True
         finally:
+            _unlock(fd)
             os.close(fd)
 
 
@@ -140,9 +149,15 @@ def _take(fd: int) -> bool:
             return True
         if not _flock(fd, fcntl.LOCK_SH):
             return False  # whoever refuses a shared lock is no probe but the owner
-        fcntl.flock(fd, fcntl.LOCK_UN)
+        _unlock(fd)
         time.sleep(_PROBE_PAUSE)
     return False
+
+
+def _unlock(fd: int) -> None:
+    # Closing is not enough: a child that was forked just now has the same lock until it has closed its copy.
+    with contextlib.suppress(OSError):
+        fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def _flock(fd: int, operation: int) -> bool:

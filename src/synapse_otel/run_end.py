@@ -1,0 +1,42 @@
+"""Closes runs that nobody closed, when their process ends."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import weakref
+from typing import TYPE_CHECKING
+
+from synapse_otel.models import RunStatus
+
+if TYPE_CHECKING:
+    from synapse_otel.logger import BaseLogger
+
+_unfinished: weakref.WeakSet[BaseLogger] = weakref.WeakSet()
+
+
+def close_at_end(logger: BaseLogger) -> None:
+    """Finish `logger` when the interpreter ends, unless that was done before."""
+    _unfinished.add(logger)
+
+
+def closed(logger: BaseLogger) -> None:
+    """Forget `logger`: it is finished."""
+    _unfinished.discard(logger)
+
+
+def close_at_end_of_child(logger: BaseLogger) -> None:
+    """Finish `logger` when a forked `multiprocessing` child ends, which it does without the exit handlers."""
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(logger, logger.finish, exitpriority=0)
+
+
+@atexit.register
+def _close_all() -> None:
+    # Set by the interpreter when it printed the exception that ends the program; `last_exc` since Python 3.12.
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    status = RunStatus.COMPLETED if error is None else RunStatus.FAILED
+    for logger in list(_unfinished):
+        logger.finish(status, error)
