@@ -11,7 +11,7 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,8 @@ _STOP_TIMEOUT = 2.0
 """Seconds that the end of a run waits for its threads, after it waited for the delivery."""
 
 _TIGHTER = (Limits(max_depth=6, max_items=64, max_nodes=500, max_string=1024), Limits(4, 16, 100, 256))
+_METRIC_LIMITS = Limits(max_items=100_000, max_nodes=100_000)
+_METRICS_IN_RECORD = 1000
 _MAX_STRING = DEFAULT_LIMITS.max_string
 _MAX_ITEMS = DEFAULT_LIMITS.max_items
 _NUMBERS = frozenset({int, float, bool})
@@ -301,14 +303,16 @@ class OTelLogger(BaseLogger):
         values = self._plain_metrics(mapping)
         self._metrics.setdefault(name, {}).update(values)
         now, where, clean = _now(), self._scope.where(), text(name)
-        self._append_cut(lambda data: rec.Metrics(now, *where, clean, data), values)
+        for chunk in _chunks(values):
+            self._append_cut(lambda data: rec.Metrics(now, *where, clean, data), chunk)
         if self._console is not None:
             self._console.set_metrics(values, name)
 
     def _plain_metrics(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
-        values = self._plain(mapping)
-        numbers = plain(mapping)  # a number is a sample, also under a key such as `token`
+        values = plain(mapping, _METRIC_LIMITS, self._verdicts.__getitem__)
+        numbers = plain(mapping, _METRIC_LIMITS)  # a number is a sample, also under a key such as `token`
         assert isinstance(numbers, dict)
+        assert isinstance(values, dict)
         return {key: numbers[key] if type(numbers[key]) in _NUMBERS else item for key, item in values.items()}
 
     def _log(self, level: object, event: object, data: object, file: object, step: str | None) -> None:
@@ -511,7 +515,13 @@ def _are_numbers(value: dict[Any, Any]) -> bool:
     for key, item in value.items():
         if type(item) not in _NUMBERS or type(key) is not str:
             return False
-    return len(value) <= _MAX_ITEMS
+    return len(value) <= _METRICS_IN_RECORD
+
+
+def _chunks(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    items = list(values.items())
+    for first in range(0, max(1, len(items)), _METRICS_IN_RECORD):
+        yield dict(items[first : first + _METRICS_IN_RECORD])
 
 
 def _console(plan: ShippingPlan) -> BaseLogger:

@@ -82,8 +82,9 @@ class SpanScope:
             detach(step.token)
 
     def close(self) -> None:
-        """Take the run's span out of the context, where it is the current one."""
-        if get_current_span().get_span_context().span_id == _number(self._identity.span_id):
+        """Restore the context from before the run, where the run or a step that was left open is current."""
+        found = get_current().get(_STEP_KEY)
+        if isinstance(found, tuple) and found[0] == self._identity.span_id:
             detach(self._token)
 
     def traceparent(self) -> str:
