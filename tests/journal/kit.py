@@ -25,6 +25,8 @@ from synapse_otel.journal.writer import Journal
 __all__ = [
     "FileLock",
     "SMALL",
+    "START",
+    "journals",
     "JournalReader",
     "Quota",
     "close_crashed",

@@ -76,9 +76,10 @@ def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
             lock.acquire()
             child = os.fork()
             if child == 0:
-                time.sleep(20)
-            os.write(go, b"x")
+                os.close(1)
+                os.write(go, b"x")
             time.sleep(20)
+            os._exit(0)
         os.read(ready, 1)
         assert is_locked(Path(sys.argv[1]))
         os.kill(middle, signal.SIGKILL)

@@ -81,15 +81,22 @@ def _execute(
     logger = _logger(job_id, name, settings)
     ctx = RuntimeContext(logger, PluginEnvironment.from_environ())
     started, error, result = time.monotonic(), None, None
+
+    def finish() -> None:
+        if error is not None:
+            tracebacks.trim(error)
+        logger.finish(run_outcome(error), error)
+
     with interrupts.ending_on_sigterm():
         try:
             result = run_action(action, params, ctx)
         except BaseException as raised:  # noqa: BLE001  # whatever ends the action ends the run
             error = raised
-            tracebacks.trim(error)
         took = time.monotonic() - started
-        interrupts.patiently(lambda: logger.finish(run_outcome(error), error), lambda: _is_recorded(logger))
-    if error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        interrupts.patiently(finish, lambda: _is_recorded(logger))
+    if isinstance(error, SystemExit) and isinstance(error.code, str):
+        terminal.note(error.code, "")
+    elif error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
         tracebacks.show(terminal, error)
     run_summary.show(terminal, logger, plan, result, took)
     return _exit_code(error)
@@ -106,11 +113,8 @@ def _logger(job_id: str | None, name: str, settings: TelemetrySettings) -> OTelL
 
 def _is_recorded(logger: OTelLogger) -> bool:
     """Return whether the end of the run is in the journal: what follows is only its delivery."""
-    from pathlib import Path
-
-    from synapse_otel.journal.directory import journals_of
-
-    return logger.journal_dir is None or not any(path.is_live() for path in journals_of(Path(logger.journal_dir)))
+    journal = logger._journal
+    return journal is None or journal.path is None or not journal.path.is_live()
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -18,6 +18,7 @@ has not, are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
       "metrics": [{"category", "key", "process", "samples": [[time, value], ...]}],
       "timeline": [{"time", "kind": "message" | "event" | "dev_event" | "exception" | "metrics" | "dropped",
                     "level", "text", "data": {}, "file", "step", "process"}],
+      "lines": int,                          how long the timeline is
       "exceptions": [{"time", "type", "message", "stacktrace", "step"}],
       "delivery": {"sent": bool, "accepted", "delivered", "pending", "dropped", "dead_lettered": int,
                    "by_kind": {kind: the same five}},
@@ -87,6 +88,7 @@ def _run(view: RunView) -> dict[str, Any]:
             {"category": series.category, "key": series.key, "process": series.process} for series in view.metrics
         ],
         "timeline": [_line(line) for line in view.timeline],
+        "lines": view.lines,
         "exceptions": [
             {
                 "time": units.iso(found.t),

@@ -12,7 +12,7 @@ from synapse_otel.cli import units
 from synapse_otel.cli.looks import LEVEL, status_text
 from synapse_otel.cli.terminal import Terminal, columns, fit, fitted
 from synapse_otel.cli.timeline import same_error
-from synapse_otel.cli.view import LineView, ProcessView, RunView, SeriesView, SpanView
+from synapse_otel.cli.view import LineView, ProcessView, ProgressView, RunView, SeriesView, SpanView
 
 _SPARK = 24
 _MOST_SPANS = 60
@@ -106,7 +106,7 @@ class ShowText:
             return
         yield Text("Spans", "bold")
         names = [self._span_name(span) for span in shown]
-        outcomes = [self._outcome(span, shown[at + 1 :]) for at, span in enumerate(shown)]
+        outcomes = [self._outcome(span, shown) for span in shown]
         taken = [min(most, max(cell.cell_len for cell in cells)) for most, cells in ((48, names), (40, outcomes))]
         width = max(_NARROWEST, self.terminal.width - sum(taken) - _DURATION)
         scale = _Scale(view.started, max(view.end, *(span.end for span in shown)), width)
@@ -122,10 +122,10 @@ class ShowText:
         style = "" if span.kind != "phase" else "dim"
         return Text(f"{'  ' * min(span.depth + 1, _DEEPEST)}{self.terminal.clean(span.name)}", style)
 
-    def _outcome(self, span: SpanView, below: Sequence[SpanView]) -> Text:
+    def _outcome(self, span: SpanView, spans: Sequence[SpanView]) -> Text:
         if span.status == "error":
-            said_below = any(other.message == span.message for other in below if other.depth > span.depth)
-            return Text(f"✖ {'' if said_below else self.terminal.clean(span.message)}".rstrip(), "red")
+            message = "" if _is_said_by_another(span, spans) else self.terminal.clean(span.message)
+            return Text(f"✖ {message}".rstrip(), "red")
         if span.open:
             return Text("…", "cyan")
         return Text("✔" if span.status == "ok" else "·", "green" if span.status == "ok" else "dim")
@@ -136,24 +136,23 @@ class ShowText:
         if not view.progress:
             return
         yield Text("Progress", "bold")
-        rows = []
-        for one in view.progress:
-            ratio = one.current / one.total if one.total else 0.0
-            style = {"failed": "red", "completed": "green"}.get(one.status, "cyan" if view.ended is None else "yellow")
-            done = round(ratio * _BAR)
-            rows.append(
-                [
-                    Text(f"  {fitted(self.terminal.clean(one.category), _LONGEST_NAME)}"),
-                    Text.assemble(("━" * done, style), ("━" * (_BAR - done), "bright_black"))
-                    if self.terminal.out.is_terminal
-                    else Text("━" * done + "·" * (_BAR - done)),
-                    Text(f"{100 * ratio:.0f} %"),
-                    Text(f"{units.number(one.current)}/{units.number(one.total)}"),
-                    Text(units.between(one.started, one.last), "dim"),
-                    Text("failed" if one.failed else "", "red"),
-                ]
-            )
+        rows = [self._category(one, running=view.ended is None) for one in view.progress]
         yield from columns(rows, right=(2, 3, 4))
+
+    def _category(self, one: ProgressView, *, running: bool) -> list[Text]:
+        ratio = min(1.0, one.current / one.total) if one.total else 0.0
+        style = {"failed": "red", "completed": "green"}.get(one.status, "cyan" if running else "yellow")
+        done = round(ratio * _BAR)
+        # What is left is told by its colour, and where there are none by its sign.
+        left = ("━" * (_BAR - done), "bright_black") if self.terminal.has_colours else ("·" * (_BAR - done), "")
+        return [
+            Text(f"  {fitted(self.terminal.clean(one.category), _LONGEST_NAME)}"),
+            Text.assemble(("━" * done, style), left),
+            Text(f"{100 * ratio:.0f} %"),
+            Text(f"{units.number(one.current)}/{units.number(one.total)}"),
+            Text(units.between(one.started, one.last), "dim"),
+            Text("failed" if one.failed else "", "red"),
+        ]
 
     # -- its curves
 
@@ -259,6 +258,12 @@ class _Scale:
         last = min(self.width, max(first + 1, round((span.end - self.start) * self.width / extent)))
         style = "red" if span.status == "error" else {"run": "bright_blue", "step": "blue", "phase": "cyan"}[span.kind]
         return Text.assemble(" " * first, ("━" * (last - first), style), " " * (self.width - last))
+
+
+def _is_said_by_another(span: SpanView, spans: Sequence[SpanView]) -> bool:
+    """Return whether a message is that of the innermost step too, where it belongs."""
+    same = [other for other in spans if other.message == span.message and other.kind != "phase"]
+    return any(span.kind == "phase" or other.depth > span.depth for other in same)
 
 
 def _value(value: float | None) -> Text:

@@ -15,6 +15,7 @@ from typing import Any
 
 from synapse_otel.actions import BaseAction
 from synapse_otel.cli.errors import CliError
+from synapse_otel.logger import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _attribute(target: Target, module: ModuleType) -> Callable[..., Any]:
     if not is_runnable(found):
         raise CliError(
             f"{target.text} is no action: expected a function of (params, ctx) or a subclass of BaseAction, "
-            f"got a {type(found).__name__}"
+            f"got {describe(found)}"
         )
     return found  # type: ignore[no-any-return]
 

@@ -55,6 +55,11 @@ class Terminal:
         return _columns() or max(40, self.out.size.width if self.out.size.width < _UNBOUNDED else PIPE_WIDTH)
 
     @property
+    def has_colours(self) -> bool:
+        """Whether colours can tell something."""
+        return self.out.color_system is not None and not self.out.no_color
+
+    @property
     def is_live(self) -> bool:
         """Whether something can be drawn over."""
         return self.out.is_terminal and not self.out.is_dumb_terminal
