@@ -12,6 +12,7 @@ from cli.kit import Result, program
 from synapse_otel.cli import main
 from synapse_otel.testing import Collector
 
+
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("COLUMNS", "FORCE_COLOR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):

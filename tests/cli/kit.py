@@ -34,7 +34,9 @@ def program() -> str:
     return str(Path(sys.executable).with_name("synapse-otel"))
 
 
-def identity(job: str = "job-1", *, name: str = "train", started: int = START, number: int = 1, **more: object) -> rec.Identity:
+def identity(
+    job: str = "job-1", *, name: str = "train", started: int = START, number: int = 1, **more: object
+) -> rec.Identity:
     values: dict[str, object] = {
         "journal_id": f"{number:032x}",
         "job_id": job,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 from cli.kit import SECOND, START, Cli, Result, a_run, identity, only_journal, write_journal
 from synapse_otel.journal import records as rec
 from synapse_otel.journal.cursor import Cursor, CursorFile
@@ -40,13 +39,13 @@ def test_runs_are_listed_newest_first_with_what_became_of_them(cli: Cli, journal
     deliver(
         a_run(journal_dir, "job-lost", status="crashed", number=4, started=START + 3 * SECOND),
         dead_lettered={"message": 2},
-        dropped={"dev_event": 1234},
+        dropped={"dev_event": 34},
     )
 
     assert cli("runs") == Result(
         0,
         "job       run    status       started                took  progress    records  delivery\n"
-        "job-lost  train  ✖ crashed    2025-06-15 15:06:43   2.0 s  train 50 %        3  dead letters 2, dropped 1,234\n"
+        "job-lost  train  ✖ crashed    2025-06-15 15:06:43   2.0 s  train 50 %        3  dead letters 2, dropped 34\n"
         "job-half  train  ✖ failed     2025-06-15 15:06:42  10.0 s  train 50 %        4  pending 2\n"
         "job-sent  train  ✔ completed  2025-06-15 15:06:41  10.0 s  train 50 %        4  delivered\n"
         "job-kept  train  ✔ completed  2025-06-15 15:06:40  10.0 s  train 50 %        4  kept\n",

@@ -14,9 +14,11 @@ from synapse_otel.journal.reader import JournalReader
 from synapse_otel.journal.writer import Journal
 
 LOAD, FIT = b"L" * 8, b"F" * 8
-TRACEBACK = (
-    'Traceback (most recent call last):\n  File "plugin.py", line 3, in train\n    fit()\nValueError: token=hunter2hunter2'
-)
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "plugin.py", line 3, in train
+    fit()
+ValueError: token=hunter2hunter2"""
 
 
 def at(seconds: float) -> int:
@@ -208,7 +210,7 @@ def test_what_was_delivered_and_what_was_not_is_said(cli: Cli, journal_dir: Path
         )
 
     assert cli("show").out.splitlines()[-2] == (
-        "Delivery  1 of 4 records delivered, 2 pending: synapse-otel push job-1, 1 refused by the collector"
+        "Delivery  1 of 4 records delivered, 2 pending, 1 refused by the collector: synapse-otel push job-1"
     )
 
 
@@ -241,9 +243,7 @@ def test_a_run_that_cannot_be_read_says_why(cli: Cli, journal_dir: Path) -> None
 # -- which run
 
 
-def test_a_run_is_called_by_its_job_the_beginning_of_it_its_directory_or_its_trace(
-    cli: Cli, journal_dir: Path
-) -> None:
+def test_a_run_is_called_by_its_job_the_beginning_of_it_its_directory_or_its_trace(cli: Cli, journal_dir: Path) -> None:
     run = a_run(journal_dir, "train/7 ä")
     a_run(journal_dir, "other", number=2)
 

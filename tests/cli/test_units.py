@@ -37,7 +37,14 @@ def test_a_size_is_in_decimal_units(count: int, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(math.nan, "NaN"), (math.inf, "inf"), (-math.inf, "-inf"), (0.123456, "0.1235"), (10**6, "1000000"), (1e30, "1e+30")],
+    [
+        (math.nan, "NaN"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+        (0.123456, "0.1235"),
+        (10**6, "1000000"),
+        (1e30, "1e+30"),
+    ],
 )
 def test_a_number_is_short_and_what_is_none_says_so(value: float, shown: str) -> None:
     assert units.number(value) == shown

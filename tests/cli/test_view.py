@@ -108,9 +108,7 @@ def test_metrics_are_series_with_every_sample() -> None:
     assert list(series["loss"].times) == [at(1), at(2)]
     assert series["loss"].finite == [1.5]
     assert [type(series["epoch"].as_reported(value)) for value in series["epoch"].values] == [int, int]
-    assert [(line.kind, line.text, line.data) for line in found.timeline] == [
-        ("metrics", "training", {"name": "adam"})
-    ]
+    assert [(line.kind, line.text, line.data) for line in found.timeline] == [("metrics", "training", {"name": "adam"})]
 
 
 def test_progress_is_where_each_category_stands_since_it_began() -> None:

@@ -33,10 +33,13 @@ class Findings:
         self._terminal = terminal
         self.failed = 0
         self.warned = 0
+        self._begun = False
 
     def section(self, title: str, detail: str = "") -> None:
         """Begin a section."""
-        self._terminal.line()
+        if self._begun:
+            self._terminal.line()
+        self._begun = True
         self._terminal.line(Text(title, "bold"), "  " if detail else "", Text(self._terminal.clean(detail), "dim"))
 
     def good(self, name: str, text: str, took: float | None = None) -> None:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM; the action ends as with Ctrl-C."""
@@ -48,8 +50,7 @@ def patiently(finish: Callable[[], Any], may_leave: Callable[[], bool]) -> bool:
     Returns:
         Whether it came to its end.
     """
-    impatient = threading.Event()
-    failures: list[BaseException] = []
+    impatient, failures = threading.Event(), list[BaseException]()
 
     def work() -> None:
         try:
@@ -60,7 +61,8 @@ def patiently(finish: Callable[[], Any], may_leave: Callable[[], bool]) -> bool:
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what a handler gets
         impatient.set()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         thread = threading.Thread(target=work, name="synapse-otel-finish", daemon=True)
         thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from importlib.metadata import version
 
+from msgspec.structs import replace
 from opentelemetry.sdk.metrics.export import NumberDataPoint
 
 from synapse_otel.export.encode import encode
@@ -22,7 +23,8 @@ NAME = "synapse.doctor"
 
 def probe(signal: Signal) -> bytes:
     """Return the request for `signal`, encoded."""
-    identity = new_identity(NAME, NAME, "unknown", version("synapse-otel"), {})
+    # Without a parent, whatever TRACEPARENT says, and nobody's worker.
+    identity = replace(new_identity(NAME, NAME, "unknown", version("synapse-otel"), {}), worker=False)
     origin, now = Origin(identity, version("synapse-otel")), time.time_ns()
     match signal:
         case "traces":

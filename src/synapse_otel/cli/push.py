@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from synapse_otel.cli.pushing import Pushed
     from synapse_otel.cli.terminal import Terminal
+    from synapse_otel.export.plan import ShippingPlan
     from synapse_otel.export.settings import TelemetrySettings
 
 PATIENCE = 30.0
@@ -43,11 +44,32 @@ def push(
     from synapse_otel.cli.configuration import load_plan, load_redactor, load_settings
     from synapse_otel.cli.pushing import Pusher
     from synapse_otel.cli.terminal import Terminal
-    from synapse_otel.export.settings import sdk_disabled
 
     settings = load_settings()
     terminal = Terminal(load_redactor(settings))
     plan = load_plan(settings)
+    _check_sends(plan)
+    found = _wanted_runs(settings, wanted or [])
+    results: list[Pushed] = []
+    code = 0
+    pusher = Pusher(plan, timeout)
+    try:
+        with _Display(terminal) as display:
+            for run in found:
+                results.append(pusher.push(run, display.moved))
+                display.done(results[-1])
+    except KeyboardInterrupt:
+        terminal.note("interrupted: what is not sent stays in the journal")
+        code = INTERRUPTED
+    finally:
+        pusher.close()
+    _print_total(terminal, results)
+    raise typer.Exit(code or (FAILED if any(pushed.left for pushed in results) else 0))
+
+
+def _check_sends(plan: ShippingPlan) -> None:
+    from synapse_otel.export.settings import sdk_disabled
+
     if sdk_disabled():
         raise CliError("nothing is sent: OTEL_SDK_DISABLED is true")
     if not plan.sends:
@@ -55,23 +77,6 @@ def push(
             "no endpoint is configured: set OTEL_EXPORTER_OTLP_ENDPOINT, for example\n"
             "  export OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318"
         )
-    found = _wanted_runs(settings, wanted or [])
-    pusher = Pusher(plan, timeout)
-    results: list[Pushed] = []
-    try:
-        with _Display(terminal) as display:
-            for run in found:
-                pushed = pusher.push(run, display.moved)
-                results.append(pushed)
-                display.done(pushed)
-    except KeyboardInterrupt:
-        _print_total(terminal, results)
-        terminal.note("interrupted; what is not sent stays in the journal")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        pusher.close()
-    _print_total(terminal, results)
-    raise typer.Exit(FAILED if any(pushed.left for pushed in results) else 0)
 
 
 def _wanted_runs(settings: TelemetrySettings, wanted: list[str]) -> list[Path]:

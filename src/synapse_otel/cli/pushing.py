@@ -106,8 +106,7 @@ class Pusher:
 
     def close(self) -> None:
         """Let the connections go."""
-        for exporter in self._destination.exporters.values():
-            exporter.close()
+        self._destination.close()
 
     def _push_journal(self, path: JournalPath, pushed: Pushed, moved: Moved) -> None:
         orphan = adopt(path, self._plan.origin, self._destination)
@@ -146,6 +145,8 @@ class Pusher:
         return next(iter(self._notices.reasons()), "the collector takes nothing")
 
     def _settle(self, orphan: Orphan, pushed: Pushed, before: DeliveryReport) -> None:
+        for lane in orphan.delivery.lanes:
+            lane.save()
         report = orphan.delivery.report()
         pushed.sent += max(0, report.delivered - before.delivered)
         pushed.left += report.pending + max(0, report.dead_lettered - before.dead_lettered)

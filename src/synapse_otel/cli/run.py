@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from synapse_otel.cli.errors import FAILED, INTERRUPTED, TERMINATED, CliError
 
 if TYPE_CHECKING:
     from synapse_otel.cli.terminal import Terminal
+    from synapse_otel.context import RuntimeContext
     from synapse_otel.export.settings import TelemetrySettings
     from synapse_otel.otel_logger import OTelLogger
 
@@ -39,18 +41,25 @@ def run(
     The current directory and the file's folder are importable. Exits with 0 when the action completed, 1 when it
     failed, 2 for bad usage, 130 after Ctrl-C. A second Ctrl-C does not wait for the delivery.
     """
-    from synapse_otel.cli import tracebacks
     from synapse_otel.cli.configuration import load_redactor, load_settings
-    from synapse_otel.cli.params import checked_params, read_params
-    from synapse_otel.cli.target import load_action
+    from synapse_otel.cli.params import read_params
     from synapse_otel.cli.terminal import Terminal
 
     settings = load_settings()
     terminal = Terminal(load_redactor(settings))
-    given = read_params(params)
+    action, checked = _load(target, read_params(params), terminal)
+    raise typer.Exit(_execute(action, checked, job_id, name or _action_name(action), settings, terminal))
+
+
+def _load(target: str, params: dict[str, Any], terminal: Terminal) -> tuple[Callable[..., Any], Any]:
+    """Return the action and its checked parameters; what the person's own code raises meanwhile is shown."""
+    from synapse_otel.cli import tracebacks
+    from synapse_otel.cli.params import checked_params
+    from synapse_otel.cli.target import load_action
+
     try:
         action = load_action(target)
-        checked = checked_params(_model(action), given)
+        return action, checked_params(_model(action), params)
     except (KeyboardInterrupt, CliError):
         raise
     except BaseException as error:  # noqa: BLE001  # the person's module, and the validators of their model
@@ -58,7 +67,6 @@ def run(
         tracebacks.show(terminal, error)
         terminal.error(f"{target} cannot be loaded")
         raise typer.Exit(FAILED) from None
-    raise typer.Exit(_execute(action, checked, job_id, name or _action_name(action), settings, terminal))
 
 
 def _execute(
@@ -69,10 +77,9 @@ def _execute(
     settings: TelemetrySettings,
     terminal: Terminal,
 ) -> int:
-    from synapse_otel.actions import run_action
-    from synapse_otel.cli import interrupts, run_summary, tracebacks
+    from synapse_otel.cli import interrupts, run_summary
     from synapse_otel.cli.configuration import load_plan
-    from synapse_otel.context import RuntimeContext, run_outcome
+    from synapse_otel.context import RuntimeContext
     from synapse_otel.environment import PluginEnvironment
 
     if "keep_delivered" not in settings.model_fields_set:
@@ -80,26 +87,52 @@ def _execute(
     plan = load_plan(settings)
     logger = _logger(job_id, name, settings)
     ctx = RuntimeContext(logger, PluginEnvironment.from_environ())
-    started, error, result = time.monotonic(), None, None
-
-    def finish() -> None:
-        if error is not None:
-            tracebacks.trim(error)
-        logger.finish(run_outcome(error), error)
-
     with interrupts.ending_on_sigterm():
-        try:
-            result = run_action(action, params, ctx)
-        except BaseException as raised:  # noqa: BLE001  # whatever ends the action ends the run
-            error = raised
-        took = time.monotonic() - started
-        interrupts.patiently(finish, lambda: _is_recorded(logger))
-    if isinstance(error, SystemExit) and isinstance(error.code, str):
-        terminal.note(error.code, "")
-    elif error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        outcome = _attempt(action, params, ctx)
+        interrupts.patiently(lambda: _finish(logger, outcome), lambda: _is_recorded(logger))
+    _explain(outcome.error, terminal)
+    run_summary.show(terminal, logger, plan, outcome.result, outcome.took)
+    return _exit_code(outcome.error)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What an action returned, or what ended it, after how many seconds."""
+
+    result: Any = None
+    error: BaseException | None = None
+    took: float = 0.0
+
+
+def _attempt(action: Callable[..., Any], params: Any, ctx: RuntimeContext) -> _Outcome:
+    from synapse_otel.actions import run_action
+
+    outcome, began = _Outcome(), time.monotonic()
+    try:
+        outcome.result = run_action(action, params, ctx)
+    except BaseException as error:  # noqa: BLE001  # whatever ends the action ends the run
+        outcome.error = error
+    outcome.took = time.monotonic() - began
+    return outcome
+
+
+def _finish(logger: OTelLogger, outcome: _Outcome) -> None:
+    from synapse_otel.cli import tracebacks
+    from synapse_otel.context import run_outcome
+
+    if outcome.error is not None:
+        tracebacks.trim(outcome.error)
+    logger.finish(run_outcome(outcome.error), outcome.error)
+
+
+def _explain(error: BaseException | None, terminal: Terminal) -> None:
+    from synapse_otel.cli import tracebacks
+
+    if isinstance(error, SystemExit):
+        if isinstance(error.code, str):
+            terminal.note(error.code, "")
+    elif error is not None and not isinstance(error, KeyboardInterrupt):
         tracebacks.show(terminal, error)
-    run_summary.show(terminal, logger, plan, result, took)
-    return _exit_code(error)
 
 
 def _logger(job_id: str | None, name: str, settings: TelemetrySettings) -> OTelLogger:

@@ -56,19 +56,23 @@ def _telemetry(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, job: 
 
     if sdk_disabled():
         return [Text("off: OTEL_SDK_DISABLED is true")]
-    if logger.journal_dir is None:
-        return [Text("the journal could not be written: what was not sent is gone", "yellow")]
-    report = logger.report()
+    kept, report = logger.journal_dir is not None, logger.report()
     if not plan.sends:
-        return [Text(f"kept in the journal: synapse-otel show {job}")]
-    lines = [Text(f"sent {report.delivered:,} of {units.count(report.accepted, 'record')} to {_endpoints(plan)}")]
-    lines[0] = Text(terminal.clean(lines[0].plain))
+        return [Text(f"kept in the journal: synapse-otel show {job}") if kept else _gone(report)]
+    sent = f"sent {report.delivered:,} of {units.count(report.accepted, 'record')} to {_endpoints(plan)}"
+    lines = [Text(terminal.clean(sent))]
     if report.pending:
-        lines.append(Text(f"pending {report.pending:,}: synapse-otel push {job}", "yellow"))
+        push = Text(f"pending {report.pending:,}: synapse-otel push {job}", "yellow")
+        lines.append(push if kept else _gone(report))
     lines += [Text(lost, "red") for lost in _lost(report)]
-    if plan.keep:
+    if plan.keep and kept:
         lines.append(Text(f"synapse-otel show {job}", "dim"))
     return lines
+
+
+def _gone(report: DeliveryReport) -> Text:
+    found = units.count(report.pending, "record")
+    return Text(f"{found} not kept: the journal could not be written, see synapse-otel doctor", "yellow")
 
 
 def _lost(report: DeliveryReport) -> list[str]:

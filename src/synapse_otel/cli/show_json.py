@@ -35,7 +35,7 @@ from dataclasses import asdict
 from typing import Any
 
 from synapse_otel.cli import units
-from synapse_otel.cli.view import LineView, ProcessView, RunView, SeriesView, SpanView
+from synapse_otel.cli.view import ExceptionView, LineView, ProcessView, ProgressView, RunView, SeriesView, SpanView
 from synapse_otel.models import DeliveryReport
 from synapse_otel.projection.redaction import Redactor
 
@@ -73,32 +73,13 @@ def _run(view: RunView) -> dict[str, Any]:
         "duration_seconds": _seconds(view.started, view.end),
         "processes": [_process(process) for process in view.processes],
         "spans": [_span(span) for span in view.spans],
-        "progress": [
-            {
-                "category": one.category,
-                "current": one.current,
-                "total": one.total,
-                "status": one.status,
-                "started": units.iso(one.started),
-                "last": units.iso(one.last),
-            }
-            for one in view.progress
-        ],
+        "progress": [_progress(progress) for progress in view.progress],
         "metrics": [
             {"category": series.category, "key": series.key, "process": series.process} for series in view.metrics
         ],
         "timeline": [_line(line) for line in view.timeline],
         "lines": view.lines,
-        "exceptions": [
-            {
-                "time": units.iso(found.t),
-                "type": found.error_type,
-                "message": found.message,
-                "stacktrace": found.stacktrace,
-                "step": found.step,
-            }
-            for found in view.exceptions
-        ],
+        "exceptions": [_exception(found) for found in view.exceptions],
         "delivery": _delivery(view),
         "problems": list(view.problems),
     }
@@ -123,6 +104,21 @@ def _span(span: SpanView) -> dict[str, Any]:
         "status": span.status,
         "message": span.message,
         "depth": span.depth,
+    }
+
+
+def _progress(progress: ProgressView) -> dict[str, Any]:
+    shown = {name: getattr(progress, name) for name in ("category", "current", "total", "status")}
+    return {**shown, "started": units.iso(progress.started), "last": units.iso(progress.last)}
+
+
+def _exception(found: ExceptionView) -> dict[str, Any]:
+    return {
+        "time": units.iso(found.t),
+        "type": found.error_type,
+        "message": found.message,
+        "stacktrace": found.stacktrace,
+        "step": found.step,
     }
 
 

@@ -19,6 +19,7 @@ _MOST_SPANS = 60
 _DEEPEST = 12
 _NARROWEST = 10
 _DURATION = 16
+_NUMBERS = 72
 _LONGEST_NAME = 40
 _BAR = 24
 
@@ -163,10 +164,13 @@ class ShowText:
         several = len({series.process for series in view.metrics}) > 1
         pids = {process.journal_id: process.pid for process in view.processes}
         rows = [[Text(head, "dim") for head in ("", "", "first", "last", "min", "max", "samples", "")]]
-        rows += [self._series(series, f" ({pids[series.process]})" if several else "") for series in view.metrics]
+        spark = min(_SPARK, max(_NARROWEST, self.terminal.width - _NUMBERS))
+        rows += [
+            self._series(series, f" ({pids[series.process]})" if several else "", spark) for series in view.metrics
+        ]
         yield from columns(rows, right=(2, 3, 4, 5, 6), width=self.terminal.width, flexible=0)
 
-    def _series(self, series: SeriesView, suffix: str) -> list[Text]:
+    def _series(self, series: SeriesView, suffix: str, spark: int) -> list[Text]:
         finite = series.finite
         bad = len(series.values) - len(finite)
         first, last = (series.as_reported(series.values[at]) for at in (0, -1))
@@ -174,7 +178,7 @@ class ShowText:
         name = f"  {self.terminal.clean(series.category)}/{self.terminal.clean(series.key)}{suffix}"
         return [
             Text(fitted(name, 2 * _LONGEST_NAME)),
-            Text(units.sparkline(series.values, _SPARK), "cyan"),
+            Text(units.sparkline(series.values, spark), "cyan"),
             *(_value(value) for value in (first, last, low, high)),
             Text(f"{len(series.values):,}"),
             Text(f"{bad:,} not finite" if bad else "", "red"),
@@ -225,21 +229,16 @@ class ShowText:
 
     def _delivery(self, view: RunView) -> Iterator[Text]:
         report = view.report
-        sent = any(process.sent for process in view.processes)
-        push = f"synapse-otel push {shlex.quote(self.terminal.clean(view.job_id))}"
         line = Text.assemble(("Delivery", "bold"), "  ")
-        if not sent:
-            line.append(f"{units.count(report.pending, 'record')} kept here, nothing was sent")
-            line.append("" if view.ended is None else f": {push}", "dim")
-        else:
+        if any(process.sent for process in view.processes):
             line.append(f"{report.delivered:,} of {units.count(report.accepted, 'record')} delivered")
-            if report.pending:
-                line.append(f", {report.pending:,} pending", "yellow")
-                line.append("" if view.ended is None else f": {push}", "dim")
-        if report.dead_lettered:
-            line.append(f", {report.dead_lettered:,} refused by the collector", "red")
-        if report.dropped:
-            line.append(f", {report.dropped:,} dropped", "red")
+            line.append(f", {report.pending:,} pending" if report.pending else "", "yellow")
+        else:
+            line.append(f"{units.count(report.pending, 'record')} kept here, nothing was sent")
+        line.append(f", {report.dead_lettered:,} refused by the collector" if report.dead_lettered else "", "red")
+        line.append(f", {report.dropped:,} dropped" if report.dropped else "", "red")
+        if report.pending and view.ended is not None:
+            line.append(f": synapse-otel push {shlex.quote(self.terminal.clean(view.job_id))}", "dim")
         yield line
 
 
