@@ -39,6 +39,7 @@ class Rule:
 
 
 NETWORKS = ("requests", "urllib3", "urllib.request", "grpc", "socket", "ssl", "http", "socketserver", "asyncio")
+LOGGERS = ("otel_logger", "run_identity", "run_end", "span_scope")
 STANDS_ON_TOP = ("cli", "sdk", "testing")
 
 RULES = {
@@ -57,8 +58,8 @@ RULES = {
         project=("journal", "projection", "models"),
     ),
     "the loggers record into the journal; what ships is imported for a run, not with the package": Rule(
-        who=("otel_logger", "run_identity"),
-        project=("journal", "values", "secret_keys", "models", "logger", "run_identity"),
+        who=LOGGERS,
+        project=("journal", "values", "secret_keys", "models", "logger", *LOGGERS),
         late=("export", "console"),
     ),
     "values and keys stand alone": Rule(who=("values", "secret_keys", "models"), project=()),

@@ -197,7 +197,7 @@ def run_action(action_or_class: Callable[..., Any] | type[BaseAction[Any]], para
             return cls(checked, ctx).run()
     elif callable(action_or_class) and not isinstance(action_or_class, type):
         function = action_or_class
-        name, model = _function_name(function), _function_model(function)
+        name, model = action_name(function), params_model(function)
 
         def start(checked: Any) -> Any:
             return function(checked, ctx)
@@ -222,11 +222,13 @@ def _is_model(candidate: object) -> bool:
     return isinstance(candidate, type) and hasattr(candidate, "model_validate")
 
 
-def _function_name(function: Callable[..., Any]) -> str:
+def action_name(function: Callable[..., Any]) -> str:
+    """Return the name of a function action."""
     return str(getattr(function, "_action_name", None) or getattr(function, "__name__", type(function).__name__))
 
 
-def _function_model(function: Callable[..., Any]) -> type[BaseModel] | None:
+def params_model(function: Callable[..., Any]) -> type[BaseModel] | None:
+    """Return the params model of a function action: the declared one, or the annotation of its first parameter."""
     model = getattr(function, "_action_params", None)
     if model is not None:
         return cast("type[BaseModel]", model)

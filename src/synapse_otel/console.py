@@ -58,10 +58,16 @@ class ConsoleLogger(BaseLogger):
         console: The rich console to print on; one of standard output by default.
         dev_events: Whether to show developer events and messages at the level DEBUG.
         redactor: What takes the secrets out; one with the default patterns by default.
+        says_end: Whether to say how the run ended, where it did not complete.
     """
 
     def __init__(
-        self, console: Console | None = None, dev_events: bool = False, *, redactor: Redactor | None = None
+        self,
+        console: Console | None = None,
+        dev_events: bool = False,
+        *,
+        redactor: Redactor | None = None,
+        says_end: bool = True,
     ) -> None:
         super().__init__()
         from rich import get_console
@@ -70,6 +76,7 @@ class ConsoleLogger(BaseLogger):
 
         self._printer = _Printer(console or get_console(), redactor or Redactor())
         self._dev_events = dev_events
+        self._says_end = says_end
         self._display: _Display = _LiveDisplay(self._printer) if self._printer.is_live else _LineDisplay(self._printer)
         _followed_into_forks.add(self)
 
@@ -116,7 +123,7 @@ class ConsoleLogger(BaseLogger):
 
     def _on_finish(self) -> None:
         self._display.close()
-        if self._status is not RunStatus.COMPLETED:
+        if self._says_end and self._status is not RunStatus.COMPLETED:
             reason = "" if self._error is None else f": {type(self._error).__name__}: {text(self._error)}"
             self._printer.line(f"[run] {self._status}{reason}", "red")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from synapse_otel.journal import records as rec
+from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.writer import Journal
 from synapse_otel.logger import (
     _LEVELS,
@@ -96,7 +97,7 @@ class OTelLogger(BaseLogger):
     Args:
         job_id: The job that the run belongs to; by default ``SYNAPSE_JOB_ID``, ``RAY_JOB_ID``, else generated.
         name: The run's or action's name, which names the root span.
-        console: Whether to show the run on the terminal as well.
+        console: Whether to show the run on the terminal as well, or the logger that shows it.
         settings: How telemetry is recorded and sent; from the environment by default.
         parent_env: What `propagation_env` gave in the process whose run goes on in this one.
 
@@ -109,7 +110,7 @@ class OTelLogger(BaseLogger):
         job_id: str | None = None,
         name: str = "run",
         *,
-        console: bool = False,
+        console: bool | BaseLogger = False,
         settings: TelemetrySettings | None = None,
         parent_env: Mapping[str, str] | None = None,
     ) -> None:
@@ -128,7 +129,7 @@ class OTelLogger(BaseLogger):
         self._slots: dict[str | None, _Slot] = {}
         self._renamed = False
         self._last_beat = identity.started
-        self._console = _console(plan) if console else None
+        self._console = console if isinstance(console, BaseLogger) else _console(plan) if console else None
         self._shipper: Shipper | None = None
         self._journal: Journal | None = None
         self._append: Callable[[rec.Record], None] = _nowhere
@@ -432,9 +433,9 @@ class OTelLogger(BaseLogger):
         return self._identity.trace_id.hex()
 
     @property
-    def journal_dir(self) -> str | None:
-        """The directory of the run's journals; None where there is none."""
-        return str(self._journal.path.run) if self._journal and self._journal.path else None
+    def journal(self) -> JournalPath | None:
+        """Where this process records the run; None where it does so in memory, or not at all."""
+        return self._journal.path if self._journal else None
 
     def end_log(self) -> None:
         """Say that the plugin has done its work, and wait shortly for the delivery, see `BaseLogger.end_log`."""

@@ -101,7 +101,7 @@ def test_what_the_collector_refuses_for_good_is_left_and_said(
 
     assert result.code == 1
     assert result.out.startswith("✖ job-1  3 records sent, 1 left\n")
-    assert "HTTP 400: the message is kept as a dead letter\n" in result.out
+    assert "a refused message is kept as a dead letter: http" in result.out
     assert only_journal(next(journal_dir.iterdir())).dead_letters.exists()
     assert cli("push") == Result(0, "nothing to send\n", "")
 
@@ -117,7 +117,7 @@ def test_a_signal_that_is_not_served_keeps_nothing_back(
 
     assert result.code == 0
     assert result.out.startswith("✔ job-1  4 records sent\n")
-    assert "metrics are not sent there" in result.out
+    assert "metrics are not sent: http" in result.out
 
 
 def test_a_run_that_lives_is_left_alone(cli: Cli, journal_dir: Path) -> None:

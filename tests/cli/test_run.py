@@ -286,7 +286,7 @@ def test_a_second_ctrl_c_gives_up_waiting_for_the_delivery(
     process = start("plugin:sleep", "--job-id", "job-1", env=environ)
     when("asleep", process)
     os.killpg(process.pid, signal.SIGINT)
-    when("[run] cancelled", process)
+    when("failed: KeyboardInterrupt", process)
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
 from synapse_otel.cli import sniff
@@ -10,7 +9,6 @@ from synapse_otel.cli.network import Place, StepError, configured, uses_tls
 from synapse_otel.export.outcome import Outcome, Verdict
 from synapse_otel.export.settings import SignalSettings
 
-_STATUS = re.compile(r"(?:HTTP (?P<http>\d{3})|gRPC (?P<grpc>[A-Z_]+))")
 _UNANSWERED = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"}
 
 
@@ -25,13 +23,12 @@ def diagnose(outcome: Outcome, settings: SignalSettings, to: Place) -> StepError
     if outcome.verdict is Verdict.DELIVERED:
         return _rejected(outcome) if outcome.rejected else None
     said = outcome.reason.removeprefix(f"{settings.endpoint}: ")
-    status = _STATUS.match(said)
-    if status and status["http"]:
-        return _http(int(status["http"]), said, settings)
-    if status and status["grpc"] not in _UNANSWERED:
-        return _grpc(status["grpc"], said, settings)
+    if isinstance(outcome.code, int):
+        return _http(outcome.code, said, settings)
+    if outcome.code and outcome.code not in _UNANSWERED:
+        return _grpc(outcome.code, said, settings)
     return _mixed_up(settings, to) or StepError(
-        f"no answer: {said}" if not status else said, "The server's own log may say more."
+        said if outcome.code else f"no answer: {said}", "The server's own log may say more."
     )
 
 
@@ -44,7 +41,7 @@ def _http(status: int, said: str, settings: SignalSettings) -> StepError:
     if status in {401, 403, 407}:
         return StepError(said, _credentials(settings))
     if status in {404, 405, 501}:
-        return StepError(f"{said}: {settings.signal} are not served at {settings.endpoint}", _path(settings))
+        return StepError(f"HTTP {status}: {settings.signal} are not served at {settings.endpoint}", _path(settings))
     if 300 <= status < 400:
         return StepError(said, "Redirects are not followed: set the endpoint to where it leads.")
     if status == 413:

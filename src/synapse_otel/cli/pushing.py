@@ -14,6 +14,7 @@ from synapse_otel.cli.find import job_of
 from synapse_otel.export.notices import Notices
 from synapse_otel.export.orphans import Orphan, adopt, has_ended
 from synapse_otel.export.plan import ShippingPlan
+from synapse_otel.export.settings import SIGNALS
 from synapse_otel.journal.directory import JournalPath, journals_of
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.locks import is_locked
@@ -24,7 +25,7 @@ Moved: TypeAlias = Callable[[str, int, int, str], None]
 """Is told the job, how many of how many records were sent, and what is waited for."""
 
 _LONGEST_PAUSE = 0.2
-_PER_SIGNAL = re.compile(r"^sending \w+ does not work, trying on: |/v1/(?:traces|metrics|logs)(?=: )")
+_PER_SIGNAL = re.compile(r"/v1/(?:traces|metrics|logs)(?=: )")
 
 
 @dataclass(slots=True)
@@ -61,9 +62,9 @@ class HeldNotices(Notices):
         super().__init__()
         self.current: dict[str, str] = {}
 
-    def warn(self, subject: str, text: str) -> None:
+    def warn(self, subject: str, what: str, reason: str) -> None:
         """Remember what is wrong."""
-        self.current[subject] = text
+        self.current[subject] = reason if subject in SIGNALS else f"{what}: {reason}"
 
     def over(self, subject: str, text: str) -> None:  # noqa: ARG002  # as `Notices` has it
         """Forget it."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from synapse_otel.context import RuntimeContext
     from synapse_otel.export.settings import TelemetrySettings
     from synapse_otel.otel_logger import OTelLogger
+    from synapse_otel.projection.redaction import Redactor
 
 
 def run(
@@ -85,7 +86,7 @@ def _execute(
     if "keep_delivered" not in settings.model_fields_set:
         settings = settings.model_copy(update={"keep_delivered": True})  # the person will want to see it
     plan = load_plan(settings)
-    logger = _logger(job_id, name, settings)
+    logger = _logger(job_id, name, settings, plan.redactor)
     ctx = RuntimeContext(logger, PluginEnvironment.from_environ())
     with interrupts.ending_on_sigterm():
         outcome = _attempt(action, params, ctx)
@@ -135,19 +136,20 @@ def _explain(error: BaseException | None, terminal: Terminal) -> None:
         tracebacks.show(terminal, error)
 
 
-def _logger(job_id: str | None, name: str, settings: TelemetrySettings) -> OTelLogger:
+def _logger(job_id: str | None, name: str, settings: TelemetrySettings, redactor: Redactor) -> OTelLogger:
+    from synapse_otel.console import ConsoleLogger
     from synapse_otel.otel_logger import OTelLogger
 
+    console = ConsoleLogger(redactor=redactor, says_end=False)  # the summary says it
     try:
-        return OTelLogger(job_id=job_id, name=name, console=True, settings=settings)
+        return OTelLogger(job_id=job_id, name=name, console=console, settings=settings)
     except ValueError as error:
         raise CliError(str(error)) from error
 
 
 def _is_recorded(logger: OTelLogger) -> bool:
     """Return whether the end of the run is in the journal: what follows is only its delivery."""
-    journal = logger._journal
-    return journal is None or journal.path is None or not journal.path.is_live()
+    return logger.journal is None or not logger.journal.is_live()
 
 
 def _exit_code(error: BaseException | None) -> int:
@@ -163,7 +165,7 @@ def _exit_code(error: BaseException | None) -> int:
 def _model(action: Callable[..., Any]) -> Any:
     from synapse_otel import actions
 
-    return getattr(action, "params_model", None) if isinstance(action, type) else actions._function_model(action)
+    return getattr(action, "params_model", None) if isinstance(action, type) else actions.params_model(action)
 
 
 def _action_name(action: Callable[..., Any]) -> str:
@@ -171,4 +173,4 @@ def _action_name(action: Callable[..., Any]) -> str:
 
     if isinstance(action, type):
         return str(getattr(action, "action_name", None) or action.__name__)
-    return actions._function_name(action)
+    return actions.action_name(action)

@@ -56,7 +56,7 @@ def _telemetry(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, job: 
 
     if sdk_disabled():
         return [Text("off: OTEL_SDK_DISABLED is true")]
-    kept, report = logger.journal_dir is not None, logger.report()
+    kept, report = logger.journal is not None, logger.report()
     if not plan.sends:
         return [Text(f"kept in the journal: synapse-otel show {job}") if kept else _gone(report)]
     sent = f"sent {report.delivered:,} of {units.count(report.accepted, 'record')} to {_endpoints(plan)}"

@@ -103,6 +103,11 @@ class Delivery:
         for lane in self.lanes:
             lane.hurry()
 
+    def save(self) -> None:
+        """Note how far every signal has come."""
+        for lane in self.lanes:
+            lane.save()
+
     def low_water(self) -> int:
         """Return the number of records that every lane has left behind."""
         return min((lane.position.seq for lane in self.lanes if not lane.unserved), default=0)

@@ -68,11 +68,11 @@ class GrpcClient:
         details = error.details() or ""
         reason = f"{self._settings.endpoint}: gRPC {code.name}: {details}"
         if code is grpc.StatusCode.UNIMPLEMENTED:
-            return Outcome(Verdict.UNSERVED, reason)
+            return Outcome(Verdict.UNSERVED, reason, code=code.name)
         too_large = code is grpc.StatusCode.RESOURCE_EXHAUSTED and any(text in details.lower() for text in _TOO_LARGE)
         if code in _REFUSED or too_large:
-            return Outcome(Verdict.REFUSED, reason)
-        return Outcome(Verdict.RETRY, reason, retry_after=_retry_delay(error))
+            return Outcome(Verdict.REFUSED, reason, code=code.name)
+        return Outcome(Verdict.RETRY, reason, _retry_delay(error), code=code.name)
 
 
 def _retry_delay(error: Any) -> float | None:

@@ -8,12 +8,17 @@ import zlib
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
+from typing import TypeAlias
 
 import requests
+from google.rpc.status_pb2 import Status
+from requests.structures import CaseInsensitiveDict
 
 from synapse_otel.export.encode import partial_success
 from synapse_otel.export.outcome import Outcome, Verdict
 from synapse_otel.export.settings import SignalSettings
+
+Headers: TypeAlias = CaseInsensitiveDict[str]
 
 _MAX_ANSWER = 64 * 1024
 _UNSERVED = {404, 405, 501}
@@ -50,7 +55,7 @@ class HttpClient:
         """Close the connection."""
         self._session.close()
 
-    def _post(self, body: bytes) -> tuple[int, requests.structures.CaseInsensitiveDict[str], bytes]:
+    def _post(self, body: bytes) -> tuple[int, Headers, bytes]:
         settings = self._settings
         # Redirects are not followed: a POST would become a GET. The body is bounded: it comes from anybody. `verify`
         # is given with each request, because requests prefers REQUESTS_CA_BUNDLE to what its session holds.
@@ -74,22 +79,24 @@ class HttpClient:
             case _:
                 return body
 
-    def _outcome(self, status: int, headers: requests.structures.CaseInsensitiveDict[str], content: bytes) -> Outcome:
-        if 200 <= status < 300 and not content.lstrip().startswith(b"<"):
-            rejected, message = partial_success(self._settings.signal, content)
-            return Outcome(Verdict.DELIVERED, message, rejected=rejected)
+    def _outcome(self, status: int, headers: Headers, content: bytes) -> Outcome:
         reason = f"{self._settings.endpoint}: HTTP {status}"
-        if status < 300:
-            return Outcome(Verdict.RETRY, f"{reason} with a web page: something other than a collector answers")
+        if 200 <= status < 300:
+            if content.lstrip().startswith(b"<"):
+                page = f"{reason} with a web page: something other than a collector answers"
+                return Outcome(Verdict.RETRY, page, code=status)
+            rejected, message = partial_success(self._settings.signal, content)
+            return Outcome(Verdict.DELIVERED, message, rejected=rejected, code=status)
         if 300 <= status < 400:
-            return Outcome(Verdict.RETRY, f"{reason}, a redirect to {headers.get('Location', 'nowhere')}")
-        if text := _readable(content):
+            redirect = f"{reason}, a redirect to {headers.get('Location', 'nowhere')}"
+            return Outcome(Verdict.RETRY, redirect, code=status)
+        if text := _said(headers, content):
             reason = f"{reason}: {text}"
         if status in _UNSERVED:
-            return Outcome(Verdict.UNSERVED, reason)
+            return Outcome(Verdict.UNSERVED, reason, code=status)
         if status in _RETRIED or status >= 500:
-            return Outcome(Verdict.RETRY, reason, retry_after=retry_after(headers.get("Retry-After")))
-        return Outcome(Verdict.REFUSED, reason)
+            return Outcome(Verdict.RETRY, reason, retry_after(headers.get("Retry-After")), code=status)
+        return Outcome(Verdict.REFUSED, reason, code=status)
 
 
 def retry_after(value: str | None) -> float | None:
@@ -118,6 +125,12 @@ def describe(error: BaseException) -> str:
     return f"{type(inner).__name__}: {inner}"
 
 
-def _readable(content: bytes) -> str:
+def _said(headers: Headers, content: bytes) -> str:
+    """Return what an error's body says: a `google.rpc.Status`, as OTLP asks, or text."""
+    if "protobuf" in headers.get("Content-Type", ""):
+        try:
+            return str(Status.FromString(content).message)
+        except Exception:  # noqa: BLE001  # protobuf raises different errors by implementation
+            return ""
     text = content[:300].decode("utf-8", "replace").strip()
     return text if text.isprintable() else ""

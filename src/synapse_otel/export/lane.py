@@ -148,7 +148,7 @@ class Lane:
                 return self._narrow(request, outcome)
             case Verdict.UNSERVED:
                 self.unserved = True
-                self._notices.warn(f"unserved {self.signal}", f"{outcome.reason}: {self.signal} are not sent there")
+                self._notices.warn(f"unserved {self.signal}", f"{self.signal} are not sent", outcome.reason)
                 self._save()
                 return False
             case Verdict.RETRY:
@@ -200,7 +200,7 @@ class Lane:
         return None
 
     def _bury(self, entry: Entry, reason: str, body: bytes) -> None:
-        self._notices.warn(f"refused {self.signal}", f"{reason}: the {entry.record.kind} is kept as a dead letter")
+        self._notices.warn(f"refused {self.signal}", f"a refused {entry.record.kind} is kept as a dead letter", reason)
         bury(self._dead_letters, self.signal, entry.seq, entry.record.kind, reason, body)
 
     def _advance(self, request: Request) -> None:
@@ -222,7 +222,7 @@ class Lane:
         self.tally = self._cursor()
 
     def _back_off(self, outcome: Outcome) -> None:
-        self._notices.warn(self.signal, f"sending {self.signal} does not work, trying on: {outcome.reason}")
+        self._notices.warn(self.signal, f"sending {self.signal} does not work, trying on", outcome.reason)
         longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         delay = outcome.retry_after if outcome.retry_after is not None else random.uniform(longest / 2, longest)

@@ -15,13 +15,19 @@ class Notices:
         self._said: set[str] = set()
         self._lock = threading.Lock()
 
-    def warn(self, subject: str, text: str) -> None:
-        """Warn of `subject`, unless that was done and not taken back since."""
+    def warn(self, subject: str, what: str, reason: str) -> None:
+        """Warn of `subject`, unless that was done and not taken back since.
+
+        Args:
+            subject: What it is about, by which a repetition is known.
+            what: What does not work, and what follows from it.
+            reason: Why.
+        """
         with self._lock:
             if subject in self._said:
                 return
             self._said.add(subject)
-        logger.warning(text)
+        logger.warning("%s: %s", what, reason)
 
     def over(self, subject: str, text: str) -> None:
         """Say that `subject`, if somebody was warned of it, is over."""

@@ -35,6 +35,7 @@ class Orphan:
 
     def close(self) -> None:
         """Give the journal back, removed if it was delivered and nobody keeps it."""
+        self.delivery.save()
         if self.delivery.delivered(self.last):
             self.delivery.clean_up()
         self.lock.release()
@@ -68,7 +69,7 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
         slowest = min((lane.position for lane in delivery.lanes), key=lambda position: position.seq)
         orphan = Orphan(path, delivery, lock, reader.end(slowest).seq)
     except (JournalError, OSError) as error:
-        destination.notices.warn(f"unreadable {path.path}", f"a journal cannot be delivered: {error}")
+        destination.notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
         lock.release()
         return None
     if orphan.delivery.delivered(orphan.last):

@@ -27,12 +27,14 @@ class Outcome:
         reason: What happened, in words.
         retry_after: Seconds that the receiver asked to wait.
         rejected: How many items of a delivered request the receiver did not take (partial success).
+        code: The HTTP status, or the name of gRPC's; None where nobody answered.
     """
 
     verdict: Verdict
     reason: str = ""
     retry_after: float | None = None
     rejected: int = 0
+    code: int | str | None = None
 
 
 DELIVERED = Outcome(Verdict.DELIVERED)

@@ -34,7 +34,7 @@ class TelemetrySettings(BaseSettings):
         SettingsError: From `load`, if a value is wrong; it names the variable.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     journal_dir: Path = Field(
         default_factory=lambda: platformdirs.user_state_path("synapse-otel") / "runs",
