@@ -23,12 +23,12 @@ from synapse_otel.journal.recovery import close_crashed
 from synapse_otel.journal.writer import Journal
 
 __all__ = [
-    "FileLock",
     "SMALL",
     "START",
-    "journals",
+    "FileLock",
     "JournalReader",
     "Quota",
+    "T",
     "close_crashed",
     "create_journal",
     "dev_event",
@@ -37,6 +37,7 @@ __all__ = [
     "exhaustive",
     "identity",
     "is_locked",
+    "journals",
     "message",
     "new_journal_id",
     "only",
@@ -56,7 +57,7 @@ HERE = Path(__file__).parent
 
 exhaustive = settings(
     derandomize=True,
-    max_examples=500,
+    max_examples=300,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

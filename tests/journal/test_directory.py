@@ -21,9 +21,12 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=60)  # lone surrogates am
 def test_any_text_is_one_safe_path_component(name: str) -> None:
     """Whatever the job id, the run's directory is one visible, portable, not too long name inside the root."""
     found = run_name(name, b"\xab" * 16)
-    assert found.isascii() and set(found) <= set(map(chr, directory._PLAIN)) | {"%", "~"}
-    assert not found.startswith(".") and len(found) <= 120
-    assert Path("/root", found).parent == Path("/root") and found not in {".", ".."}
+    assert found.isascii()
+    assert set(found) <= set(map(chr, directory._PLAIN)) | {"%", "~"}
+    assert not found.startswith(".")
+    assert len(found) <= 120
+    assert Path("/root", found).parent == Path("/root")
+    assert found not in {".", ".."}
 
 
 @given(ANY_TEXT, ANY_TEXT)
@@ -104,7 +107,7 @@ def test_a_root_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("planted", ["link to a directory", "dangling link", "file"])
 def test_nothing_is_written_through_what_was_planted(tmp_path: Path, planted: str) -> None:
-    """A link or a file in the place of a run's directory is refused: the journal stays in memory, the target as it is."""
+    """A link or a file in the place of a run is refused: the journal stays in memory, the target as it is."""
     root, target = tmp_path / "root", tmp_path / "target"
     root.mkdir()
     run_directory = root / run_name("job-1", b"t" * 16)
@@ -203,7 +206,15 @@ def test_what_a_killed_process_left_half_done_is_removed(tmp_path: Path) -> None
 def test_only_segments_count_as_segments(tmp_path: Path) -> None:
     """Files with names that merely look like those of segments are passed over."""
     names = ["00000001.seg", "00000012.seg", "123456789.seg", "2147483649.seg"]
-    others = ["00000000.seg", "1.seg", "000000001.seg", "00000002.seg.new", "0000000x.seg", "²²²²²²²².seg", "00000003.SEG"]
+    others = [
+        "00000000.seg",
+        "1.seg",
+        "000000001.seg",
+        "00000002.seg.new",
+        "0000000x.seg",
+        "²²²²²²²².seg",
+        "00000003.SEG",
+    ]
     for name in (*names, *others, "00000004.seg\n"):
         (tmp_path / name).touch()
     path = JournalPath(tmp_path)
@@ -212,7 +223,7 @@ def test_only_segments_count_as_segments(tmp_path: Path) -> None:
 
 
 def test_a_journal_says_its_size_and_age(tmp_path: Path) -> None:
-    """The size is what the files occupy, and the age that of the newest file; both of a journal that is not there too."""
+    """The size is what the files occupy, and the age that of the newest file; a journal that is gone has a size too."""
     path = JournalPath(tmp_path / "journal")
     assert path.size() == 0
     path.path.mkdir()

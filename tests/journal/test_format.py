@@ -41,7 +41,9 @@ def test_what_version_1_wrote_is_read() -> None:
     assert fmt.pack_header(IDENTITY) + b"".join(frames) == VERSION_1
 
 
-def header(version: int = fmt.VERSION, magic: bytes = fmt.MAGIC, body: bytes = b"\x80", size: int | None = None) -> bytes:
+def header(
+    version: int = fmt.VERSION, magic: bytes = fmt.MAGIC, body: bytes = b"\x80", size: int | None = None
+) -> bytes:
     prefix = struct.pack("<8sHHI", magic, version, 0, len(body) if size is None else size)
     return prefix + struct.pack("<I", zlib.crc32(prefix + body)) + body
 
@@ -56,7 +58,11 @@ def header(version: int = fmt.VERSION, magic: bytes = fmt.MAGIC, body: bytes = b
         ),
         (b"", fmt.DamagedHeaderError, "it: expected a segment header of 20 bytes, got 0"),
         (header()[:19], fmt.DamagedHeaderError, "it: expected a segment header of 20 bytes, got 19"),
-        (header(magic=b"PK\3\4PK\3\4"), fmt.DamagedHeaderError, "it: expected the magic b'SYNOTEL\\n', got b'PK\\x03\\x04PK\\x03\\x04'"),
+        (
+            header(magic=b"PK\3\4PK\3\4"),
+            fmt.DamagedHeaderError,
+            "it: expected the magic b'SYNOTEL\\n', got b'PK\\x03\\x04PK\\x03\\x04'",
+        ),
         (header(size=2**32 - 1), fmt.DamagedHeaderError, "it: the header is damaged"),
         (header()[:-1] + b"\x81", fmt.DamagedHeaderError, "it: the header is damaged"),
         (

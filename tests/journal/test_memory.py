@@ -70,7 +70,7 @@ def test_what_was_delivered_makes_room() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=120), st.integers(200, 2000))
 @exhaustive
 def test_memory_is_bounded_and_every_record_is_kept_or_counted(sizes: list[tuple[bool, int]], limit: int) -> None:
-    """Whatever comes: no more bytes than allowed, the rest counted, the order kept, and no message before a dev event."""
+    """Whatever comes: no more bytes than allowed, the rest counted by kind, the order and the numbers kept."""
     records = [(dev_event if dev else message)(f"{number} " + "x" * size) for number, (dev, size) in enumerate(sizes)]
     tail = filled(records, limit)
     found = read(tail)

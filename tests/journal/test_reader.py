@@ -62,7 +62,7 @@ def test_a_journal_is_read_through_all_its_segments(original: JournalPath) -> No
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 600)), min_size=1, max_size=5))
 @exhaustive
 def test_any_limits_give_every_record_once(original: JournalPath, limits: list[tuple[int, int]]) -> None:
-    """Reading on from where a batch ends gives the next record, whatever the limits, and at least one if there is one."""
+    """Reading on from where a batch ends gives the next record, whatever the limits: at least one if there is one."""
     reader, position, found = JournalReader(original), START, list[Entry]()
     while (batch := reader.read(position, *limits[len(found) % len(limits)])).entries:
         position = batch.after
@@ -117,7 +117,7 @@ def test_a_flipped_byte_costs_at_most_one_record(original: JournalPath, tmp_path
 @given(st.data())
 @exhaustive
 def test_a_damaged_stretch_is_counted_truly(original: JournalPath, tmp_path: Path, data: st.DataObject) -> None:
-    """Any bytes over any stretch of a segment: the next one tells how many records it cost, and the numbers are right."""
+    """Any bytes over any stretch of a segment: the next one tells how many records it cost, and the numbers fit."""
     path = copy(original, tmp_path)
     index = data.draw(st.sampled_from(path.segments()[:-1]))
     content = bytearray(path.segment(index).read_bytes())
@@ -175,7 +175,19 @@ def hostile(path: JournalPath, index: int, name: str) -> None:
             file.symlink_to(path.path / "nowhere")
 
 
-HOSTILE = ["empty", "zeros", "text", "length bomb", "header bomb", "sparse", "no record", "directory", "pipe", "link", "dangling link"]
+HOSTILE = [
+    "empty",
+    "zeros",
+    "text",
+    "length bomb",
+    "header bomb",
+    "sparse",
+    "no record",
+    "directory",
+    "pipe",
+    "link",
+    "dangling link",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -229,7 +241,9 @@ def test_a_large_header_and_a_large_record_are_read(tmp_path: Path) -> None:
     """Neither the identity nor a record of the largest size is too large for a reader, or for a small segment."""
     whole = identity(resource={"note": "x" * 300_000})
     large = "x" * (fmt.MAX_RECORD - 40)
-    path = written(tmp_path, [message(1), message(large), message(2)], identity=whole, first_segment=SMALL, segment=SMALL)
+    path = written(
+        tmp_path, [message(1), message(large), message(2)], identity=whole, first_segment=SMALL, segment=SMALL
+    )
     assert JournalReader(path).identity() == whole
     assert read_texts(path) == ["1", large, "2"]
     assert texts(JournalReader(path).read(START, 2, 1).entries) == ["1"]
@@ -237,9 +251,17 @@ def test_a_large_header_and_a_large_record_are_read(tmp_path: Path) -> None:
 
 def test_dropped_records_count_as_those_that_they_stand_for(tmp_path: Path) -> None:
     """Behind a tombstone the sequence numbers go on as if the records were there; no counts lead backwards."""
-    records = [SegmentOpened(1, 10), Dropped(2, {"message": 3, "event": 2}), message("a"), Dropped(3, {"x": -7}), message("b")]
+    records = [
+        SegmentOpened(1, 10),
+        Dropped(2, {"message": 3, "event": 2}),
+        message("a"),
+        Dropped(3, {"x": -7}),
+        message("b"),
+    ]
     path = JournalPath(tmp_path)
-    path.segment(4).write_bytes(fmt.pack_header(IDENTITY) + b"".join(fmt.pack_frame(encode(record)) for record in records))
+    path.segment(4).write_bytes(
+        fmt.pack_header(IDENTITY) + b"".join(fmt.pack_frame(encode(record)) for record in records)
+    )
     found = read_all(path)
     assert ([entry.seq for entry in found.entries], found.missing, found.after.seq) == ([10, 15, 16, 16], 10, 17)
 
@@ -255,13 +277,12 @@ def test_a_reader_polls_a_writer_in_its_own_process(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    missing = 0
-    while writer.is_alive() or len(found) < count:
-        batch = journal.read(position, 50, 10_000)
-        position, missing = batch.after, missing + batch.missing
-        found += batch.entries
-        if not writer.is_alive() and not batch.entries:
-            break
+    missing, done = 0, False
+    while not done:
+        done = not writer.is_alive()
+        while (batch := journal.read(position, 50, 10_000)).entries:
+            position, missing = batch.after, missing + batch.missing
+            found += batch.entries
     writer.join()
     journal.close()
     assert texts(found) == [str(number) for number in range(count)]
@@ -284,18 +305,17 @@ def test_a_reader_polls_a_writer_in_another_process(tmp_path: Path, segment: int
         segment,
         count,
     )
-    assert process.stdout and process.stdin
+    assert process.stdout
+    assert process.stdin
     reader, position, found, missing = JournalReader(JournalPath(Path(process.stdout.readline().strip()))), START, [], 0
     process.stdin.write("go\n")
     process.stdin.close()
     done = False
-    while True:
-        batch = reader.read(position, 10**9, 50_000)
-        position, missing = batch.after, missing + batch.missing
-        found += batch.entries
-        if done and not batch.entries:
-            break
+    while not done:
         done = process.poll() is not None
+        while (batch := reader.read(position, 10**9, 50_000)).entries:
+            position, missing = batch.after, missing + batch.missing
+            found += batch.entries
     process.stdout.close()
     assert [text.split()[0] for text in texts(found)] == [str(number) for number in range(count)]
     assert (process.returncode, [entry.seq for entry in found], missing) == (0, list(range(count)), 0)

@@ -100,7 +100,8 @@ class JournalPath:
 
     def written(self) -> float:
         """Return when the journal was last written, in seconds since the Unix epoch."""
-        return max((_changed(self.path / name) for name in _names(self.path)), default=_changed(self.path))
+        content = [self.path / name for name in _names(self.path) if not name.endswith("lock")]
+        return max(map(_changed, content), default=_changed(self.path))
 
     def is_live(self) -> bool:
         """Return whether the process that writes it lives."""

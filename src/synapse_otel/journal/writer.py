@@ -15,7 +15,7 @@ import msgspec
 
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.directory import JournalPath, create_journal, new_journal_id, run_name
-from synapse_otel.journal.locks import FileLock
+from synapse_otel.journal.locks import FileLock, remove_file
 from synapse_otel.journal.memory import MEMORY_SEGMENT, MemoryTail
 from synapse_otel.journal.reader import START, Batch, JournalReader, Position
 from synapse_otel.journal.records import Identity, Record, RunStarted, SegmentOpened, encode
@@ -154,9 +154,10 @@ class Journal:
             self._closed = True
             segment, self._segment = self._segment, _NOWHERE
             segment.leave()
-            spare, self._spare = self._spare, None
-            if spare is not None:
-                spare.discard()
+            self._spare = None
+            if self._is_open and self.path:
+                for spare in self.path.spares():  # also what an interrupted append has left
+                    remove_file(spare)
             if self._writer_lock is not None:
                 self._writer_lock.release()
 
