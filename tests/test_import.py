@@ -55,7 +55,7 @@ RULES = {
     ),
     "the export joins journal, projection and exporters": Rule(
         who=("export",),
-        project=("journal", "projection", "models"),
+        project=("journal", "projection", "models", "secret_keys"),
     ),
     "the loggers record into the journal; what ships is imported for a run, not with the package": Rule(
         who=LOGGERS,

@@ -498,6 +498,7 @@ class OTelLogger(BaseLogger):
         self._scope = SpanScope(self._identity, self._open_steps)
         _inherited.append(self._shipper)
         self._start_shipper(plan)
+        close_at_end(self)
         close_at_end_of_child(self)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import weakref
 from typing import TYPE_CHECKING
@@ -31,6 +32,10 @@ def close_at_end_of_child(logger: BaseLogger) -> None:
         from multiprocessing.util import Finalize
 
         Finalize(logger, logger.finish, exitpriority=0)
+
+
+# A forked child did not open its parent's runs; one that goes on with a run says so anew.
+os.register_at_fork(after_in_child=_unfinished.clear)
 
 
 @atexit.register

@@ -11,7 +11,6 @@ import mmap
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -27,17 +26,17 @@ from remote_collector import Arrived, RemoteCollector, remote_collector
 from synapse_otel import RuntimeContext, TelemetrySettings
 
 _CHILD = """
-import mmap, os, struct, sys, time
+import mmap, os, sys, time
 from synapse_otel import RuntimeContext
 job, file, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
-counter = mmap.mmap(os.open(file, os.O_RDWR), 8)
+counter = memoryview(mmap.mmap(os.open(file, os.O_RDWR), 8)).cast("Q")  # one store: struct would write zeros first
 ctx = RuntimeContext.open(job, "victim")
 number = 0
 with ctx.step("loop"):
     while True:
         ctx.log_message(f"message {number}")
         number += 1
-        struct.pack_into("<Q", counter, 0, number)
+        counter[0] = number
         if pause and number % 100 == 0:
             time.sleep(pause)
 """
@@ -92,7 +91,7 @@ def kill_one(job: str, path: Path, endpoint: str, *, tight: bool) -> int:
 
 
 def _count(counter: Any) -> int:
-    return int(struct.unpack_from("<Q", counter)[0])
+    return int.from_bytes(counter[:8], sys.byteorder)
 
 
 def recover_by_start(path: Path, endpoint: str, done: Callable[[], bool], timeout: float) -> None:

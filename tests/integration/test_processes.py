@@ -180,7 +180,7 @@ def test_a_pickled_context_is_the_same_run(journal_dir: Path) -> None:
     """Pickling carries trace and job."""
     with RuntimeContext.open("job-1", "train") as ctx, pickle.loads(pickle.dumps(ctx)) as other:
         assert (other.trace_id, other.job_id) == (ctx.trace_id, "job-1")
-    assert [run.name.split("~")[0] for run in journal_dir.iterdir()] == ["job-1"]
+    assert [run.name.split("~")[0] for run in journal_dir.glob("[!.]*")] == ["job-1"]
 
 
 def test_traceparent_makes_the_run_a_child(monkeypatch: pytest.MonkeyPatch) -> None:

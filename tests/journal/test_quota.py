@@ -162,8 +162,17 @@ def test_a_run_is_delivered_when_every_signal_that_is_served_is(tmp_path: Path) 
         delivered(path)
     CursorFile(unserved.cursor("metrics")).save(Cursor(unserved=True))
     CursorFile(behind.cursor("metrics")).save(Cursor(position=Position(behind.segments()[-1], 0, 390)))
-    enforce(tmp_path, Quota(0, DAY))
+    enforce(tmp_path, Quota(sum(path.size() for path in (behind, crashed, never)), DAY))
     assert set(journals(tmp_path)) == {behind, crashed, never}
+
+
+def test_runs_that_ended_and_were_never_sent_go_last_and_are_counted(tmp_path: Path) -> None:
+    """Where nothing is ever sent the quota holds as well; a run that crashed waits for somebody to close it."""
+    ended, crashed = journal(tmp_path, END), journal(tmp_path)
+    accepted = sum(1 for _ in JournalReader(ended))
+    dropped = enforce(tmp_path, Quota(0, DAY))
+    assert list(journals(tmp_path)) == [crashed]
+    assert sum(dropped.values()) >= accepted
 
 
 def test_delivered_segments_go_before_undelivered_ones(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from typing import TypeAlias
 from synapse_otel.cli.delivery_state import cursors, state
 from synapse_otel.cli.find import job_of
 from synapse_otel.export.notices import Notices
-from synapse_otel.export.orphans import Orphan, adopt, has_ended
+from synapse_otel.export.orphans import Orphan, adopt
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.export.settings import SIGNALS
 from synapse_otel.journal.directory import JournalPath, journals_of
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.locks import is_locked
 from synapse_otel.journal.reader import START, JournalReader
+from synapse_otel.journal.recovery import ending
 from synapse_otel.models import DeliveryReport
 
 Moved: TypeAlias = Callable[[str, int, int, str], None]
@@ -164,7 +165,7 @@ def _is_settled(path: JournalPath) -> bool:
         return bool(saved)  # all but dead letters was removed
     try:
         end = JournalReader(path).end(min((cursor.position for cursor in saved), key=lambda at: at.seq, default=START))
-        return state(saved, end.seq).is_settled and (path.is_live() or has_ended(path))
+        return state(saved, end.seq).is_settled and (path.is_live() or ending(path).ended)
     except JournalError:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Delivery:
         self._destination = destination
         self._path = path
         self._trimmed = 0
+        self.guard = threading.Lock()
         self.lanes = [
             Lane(
                 signal,
@@ -79,6 +81,7 @@ class Delivery:
                 CursorFile(path.cursor(signal) if path else None),
                 destination.notices,
                 path.dead_letters if path else None,
+                self.guard,
             )
             for signal, exporter in destination.exporters.items()
         ]

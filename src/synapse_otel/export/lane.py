@@ -9,6 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ MAX_BYTES = 512 * 1024
 
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 30.0
+
+NO_GUARD: AbstractContextManager[None] = nullcontext()
 
 MakeProjection = Callable[[Origin, bytes], Projection]
 
@@ -57,6 +60,7 @@ class Lane:
         cursor: Where the progress is kept.
         dead_letters: Where refused requests are kept.
         notices: Tells a person what is wrong.
+        guard: Held from the reading of a segment until the cursor says so; whoever rewrites segments holds it.
     """
 
     def __init__(  # the lane is where journal, projection and exporter meet
@@ -69,6 +73,7 @@ class Lane:
         cursor: CursorFile,
         notices: Notices,
         dead_letters: Path | None = None,
+        guard: AbstractContextManager[Any] = NO_GUARD,
     ) -> None:
         self.signal = signal
         self._source = source
@@ -78,6 +83,7 @@ class Lane:
         self._file = cursor
         self._notices = notices
         self._dead_letters = dead_letters
+        self._guard = guard
         saved = cursor.load()
         self.position = saved.position
         self.passed = Counter(saved.passed)
@@ -97,13 +103,14 @@ class Lane:
         """Send the next request, if there is one and its time has come; return whether the cursor moved."""
         if self.unserved or now < self.not_before:
             return False
-        request = self._request = self._request or self._next_request()
-        if request is None:
-            self.save()
-            return False
-        if not request.items:
-            self._advance(request)
-            return True
+        with self._guard:
+            request = self._request = self._request or self._next_request()
+            if request is None:
+                self.save()
+                return False
+            if not request.items:
+                self._advance(request)
+                return True
         return self._settle(request, self._exporter.send(request.body))
 
     def save(self) -> None:
@@ -218,8 +225,11 @@ class Lane:
             self.passed["damaged"] += request.batch.missing
             self.dropped["damaged"] += request.batch.missing
         self._request, self._failures, self.not_before = None, 0, 0.0
-        self._unsaved = True
-        self.tally = self._cursor()
+        if self._saved_segment != self.position.segment:
+            self._save()
+        else:
+            self._unsaved = True
+            self.tally = self._cursor()
 
     def _back_off(self, outcome: Outcome) -> None:
         self._notices.warn(self.signal, f"sending {self.signal} does not work, trying on", outcome.reason)
@@ -230,6 +240,7 @@ class Lane:
 
     def _save(self) -> None:
         self._unsaved = False
+        self._saved_segment = self.position.segment
         self.tally = self._cursor()
         self._file.save(self.tally)
 

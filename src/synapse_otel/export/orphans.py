@@ -12,9 +12,9 @@ from synapse_otel.journal.cursor import CursorFile
 from synapse_otel.journal.directory import JournalPath, journals
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.locks import FileLock
-from synapse_otel.journal.reader import JournalReader, Position
-from synapse_otel.journal.records import Identity, RunEnded
-from synapse_otel.journal.recovery import close_crashed
+from synapse_otel.journal.reader import JournalReader
+from synapse_otel.journal.records import Identity
+from synapse_otel.journal.recovery import close_crashed, ending
 from synapse_otel.projection.resource import Origin
 
 MakeOrigin = Callable[[Identity], Origin]
@@ -64,6 +64,9 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
         if not lock.acquire():
             return None
         close_crashed(path)
+        if path.is_live():
+            lock.release()
+            return None
         reader = JournalReader(path)
         delivery = Delivery(reader, origin(reader.identity()), destination, path)
         slowest = min((lane.position for lane in delivery.lanes), key=lambda position: position.seq)
@@ -80,21 +83,7 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
 
 def is_crashed(path: JournalPath) -> bool:
     """Return whether the process that wrote the journal died without ending its run."""
-    return bool(path.segments()) and not path.is_live() and not has_ended(path)
-
-
-def has_ended(path: JournalPath) -> bool:
-    """Return whether the run was ended: that is said in the last segment, or the one before it."""
-    for index in reversed(path.segments()[-2:]):
-        position = Position(index)
-        try:
-            while (batch := JournalReader(path).read(position)).entries:
-                position = batch.after
-                if any(isinstance(entry.record, RunEnded) for entry in batch.entries):
-                    return True
-        except JournalError:
-            return False
-    return False
+    return bool(path.segments()) and not path.is_live() and not ending(path).ended
 
 
 def _was_being_sent(path: JournalPath) -> bool:

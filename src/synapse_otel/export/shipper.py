@@ -17,8 +17,9 @@ from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
 from synapse_otel.export.orphans import orphans
 from synapse_otel.export.plan import ShippingPlan
+from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import FileLock
-from synapse_otel.journal.quota import enforce
+from synapse_otel.journal.quota import enforce, was_swept_lately
 from synapse_otel.journal.writer import Journal
 from synapse_otel.models import DeliveryReport
 
@@ -93,6 +94,8 @@ class Shipper:
         threads = [self._daemon(partial(self._drive, lane), lane.signal) for lane in own.lanes]
         if path and self._plan.sends:
             threads.append(self._daemon(self._adopt, "orphans"))
+        if path:
+            threads.append(self._daemon(partial(self._keep_within_quota, own, path), "quota"))
         for thread in threads:
             thread.start()
         self._keep_house(own)
@@ -105,15 +108,12 @@ class Shipper:
         destination.close()
 
     def _keep_house(self, own: Delivery) -> None:
-        segment, seq = -1, -1
+        seq = -1
         while not self._stopping:
             self._tick()
             self._journal.prepare()
             self._journal.release(own.low_water())
             own.trim()
-            if segment != self._journal.current_segment():
-                segment = self._journal.current_segment()
-                self._keep_within_quota()
             with self._changed:
                 if seq != self._journal.next_seq:
                     seq = self._journal.next_seq
@@ -150,14 +150,20 @@ class Shipper:
             if not self._stopping:
                 self._changed.wait(delay if 0 < delay < 3600 else TICK * 4)
 
-    def _keep_within_quota(self) -> None:
-        path = self._journal.path
-        if path is None:
-            return
-        dropped = enforce(path.run.parent, self._plan.quota, path)
-        if dropped:
-            counts = ", ".join(f"{count} {kind}" for kind, count in sorted(dropped.items()))
-            logger.warning("the journal directory has reached its quota: %s records were dropped", counts)
+    def _keep_within_quota(self, own: Delivery, path: JournalPath) -> None:
+        """Sweep the journal directory: at the start, unless somebody has just done so, and with each new segment."""
+        root = path.run.parent
+        swept = 1 if was_swept_lately(root) else 0
+        while not self._stopping:
+            if swept == self._journal.current_segment():
+                self._pause(0)
+                continue
+            swept = self._journal.current_segment()
+            with own.guard:
+                dropped = enforce(root, self._plan.quota, path)
+            if dropped:
+                counts = ", ".join(f"{count} {kind}" for kind, count in sorted(dropped.items()))
+                logger.warning("the journal directory has reached its quota: %s records were dropped", counts)
 
     def _daemon(self, work: Callable[[], None], name: str) -> threading.Thread:
         def guarded() -> None:

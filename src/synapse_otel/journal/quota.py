@@ -1,8 +1,9 @@
 """Keeps the journal directory within bytes and age.
 
 Too old runs go first. Then, the oldest first, until it fits: runs that were delivered; delivered segments of others;
-dev events of segments that nobody writes any more; whole such segments. Where undelivered records go, a `Dropped`
-record takes their place, which counts them by kind, so that everybody who reads the journal afterwards knows.
+dev events of segments that nobody writes any more; whole such segments; runs that ended and were not delivered. Where
+undelivered records go from a journal that stays, a `Dropped` record takes their place, which counts them by kind, so
+that everybody who reads the journal afterwards knows.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from pathlib import Path
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.cursor import saved_cursors
 from synapse_otel.journal.directory import JournalPath, journals, remove_abandoned
-from synapse_otel.journal.locks import FileLock, open_to_read, remove_file, replace_file
+from synapse_otel.journal.locks import FileLock, open_private, open_to_read, remove_file, replace_file
 from synapse_otel.journal.reader import START, JournalReader, Position
 from synapse_otel.journal.records import DevEvent, Dropped, Record, SegmentOpened, decoded, encode
 from synapse_otel.journal.recovery import ending
+
+_SWEPT = ".swept"
+_SWEEP_INTERVAL = 600.0
 
 Keep = Callable[[Record], bool]
 
@@ -40,9 +44,10 @@ def enforce(root: Path, quota: Quota, own: JournalPath | None = None) -> Counter
     Journals that somebody else ships at this moment are left alone; `own` is the one that the caller ships.
     """
     remove_abandoned(root)
+    _note_sweep(root)
     dropped = _remove_old(root, quota.max_age)
     excess = sum(journal.size() for journal in journals(root)) - quota.max_bytes
-    for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments):
+    for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments, _drop_ended):
         for journal in _oldest_first(root) if excess > 0 else ():
             with _shipping(journal, own) as allowed:
                 before = journal.size()
@@ -53,6 +58,19 @@ def enforce(root: Path, quota: Quota, own: JournalPath | None = None) -> Counter
                     if excess <= 0:
                         return dropped
     return dropped
+
+
+def was_swept_lately(root: Path) -> bool:
+    """Return whether `enforce` began in the last ten minutes: a thousand short runs need not look at one another."""
+    try:
+        return time.time() - (root / _SWEPT).stat().st_mtime < _SWEEP_INTERVAL
+    except OSError:
+        return False
+
+
+def _note_sweep(root: Path) -> None:
+    with suppress(OSError):
+        os.close(open_private(root / _SWEPT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
 
 
 @contextmanager
@@ -133,6 +151,15 @@ def _drop_dev_events(journal: JournalPath) -> Iterator[Counter[str]]:
 def _drop_segments(journal: JournalPath) -> Iterator[Counter[str]]:
     for segment in _waiting_segments(journal):
         yield _compact(journal, segment, lambda record: isinstance(record, SegmentOpened))
+
+
+def _drop_ended(journal: JournalPath) -> Iterator[Counter[str]]:
+    """Remove a journal that ended and was not delivered, as where no endpoint is configured."""
+    with suppress(fmt.JournalError), _held(journal.writer_lock) as dead:
+        if dead and ending(journal).ended:
+            dropped = _undelivered(journal)
+            journal.remove()
+            yield dropped
 
 
 def _waiting_segments(journal: JournalPath) -> list[int]:
