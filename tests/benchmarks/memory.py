@@ -51,7 +51,7 @@ def row(name: str, path: Path, count: int, step: Callable[[int, int], None]) -> 
 
 def measure(place: str, progress: int, metrics: int, endpoint: str | None) -> None:
     """In the child: all calls, the rows as JSON."""
-    settings: dict[str, Any] = {"quota_bytes": 64 * MIB} if "quota" in place else {}
+    settings: dict[str, Any] = {"quota_bytes": 16 * MIB} if "quota" in place else {}
     with directory() as path:
         variant = ours("memory", path, endpoint, **settings)
         ctx = variant.target

@@ -71,8 +71,10 @@ class Origin:
 
     def context(self, span: bytes, active: bytes) -> Context:
         """Return the context that a record belongs to: `active` where it is given, else `span`, else the run."""
-        foreign = SpanContext(_number(active[:TRACE_ID]), _number(active[TRACE_ID:]), False, _SAMPLED)
-        context = foreign if foreign.is_valid else self.span_context(span or self.identity.span_id)
+        context = self.span_context(span or self.identity.span_id)
+        if active:
+            foreign = SpanContext(_number(active[:TRACE_ID]), _number(active[TRACE_ID:]), False, _SAMPLED)
+            context = foreign if foreign.is_valid else context
         return set_span_in_context(NonRecordingSpan(context), Context())
 
 
