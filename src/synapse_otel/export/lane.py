@@ -32,6 +32,8 @@ MAX_BYTES = 512 * 1024
 
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 30.0
+LONGEST_WAIT = 3600.0
+"""Seconds that a receiver can ask to wait; one that asks for more is tried again after these."""
 
 NO_GUARD: AbstractContextManager[None] = nullcontext()
 
@@ -40,12 +42,16 @@ MakeProjection = Callable[[Origin, bytes], Projection]
 
 @dataclass(slots=True)
 class Request:
-    """A batch that was projected: what is sent, and where the journal and the projection stand after it."""
+    """A batch that was projected: what is sent, and where the journal and the projection stand after it.
+
+    `broken` says why a batch could not be projected or encoded, which no record should ever bring about.
+    """
 
     batch: Batch
     items: list[Any]
     body: bytes
     state: bytes
+    broken: str = ""
 
 
 class Lane:
@@ -96,6 +102,7 @@ class Lane:
         self._request: Request | None = None
         self._unsaved = False
         self._failures = 0
+        self._told_to_wait = False
         self.not_before = 0.0
         self._save()
 
@@ -108,6 +115,8 @@ class Lane:
             if request is None:
                 self.save()
                 return False
+            if request.broken:
+                return self._narrow(request, Outcome(Verdict.REFUSED, request.broken))
             if not request.items:
                 self._advance(request)
                 return True
@@ -120,16 +129,19 @@ class Lane:
 
     def hurry(self) -> None:
         """Forget the back-off, though not what the receiver asked for: somebody waits for the delivery."""
-        if self._failures:
+        if self._failures and not self._told_to_wait:
             self.not_before = min(self.not_before, time.monotonic() + FIRST_BACK_OFF)
 
     def _next_request(self) -> Request | None:
         batch = self._read()
         if batch.after == self.position and not batch.entries:
             return None
-        projection = self._projection(self._origin, self._state)
-        items = [item for entry in batch.entries for item in projection.project(entry.record, entry.seq)]
-        body = self._exporter.encode(items, self._origin) if items else b""
+        try:
+            projection = self._projection(self._origin, self._state)
+            items = [item for entry in batch.entries for item in projection.project(entry.record, entry.seq)]
+            body = self._exporter.encode(items, self._origin) if items else b""
+        except Exception as error:  # noqa: BLE001  # whatever it is, it concerns one record and not its neighbours
+            return Request(batch, [], b"", self._state, f"cannot be encoded: {error!r}")
         if items and self._ends[-1:] != [batch.after]:
             # Noted before it is sent: after a crash the same records make the same request.
             self._ends.append(batch.after)
@@ -195,7 +207,7 @@ class Lane:
         """Send the refused items of one record in parts; return an outcome that asks to try again, if one does."""
         parts = _parts(items)
         if not parts:
-            refused.append((outcome.reason, self._exporter.encode(items, self._origin)))
+            refused.append((outcome.reason, self._exporter.encode(items, self._origin) if items else b""))
         for part in parts:
             answer = self._exporter.send(self._exporter.encode(part, self._origin))
             if answer.verdict is Verdict.REFUSED:
@@ -235,7 +247,10 @@ class Lane:
         self._notices.warn(self.signal, f"sending {self.signal} does not work, trying on", outcome.reason)
         longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
-        delay = outcome.retry_after if outcome.retry_after is not None else random.uniform(longest / 2, longest)
+        self._told_to_wait = outcome.retry_after is not None
+        delay = random.uniform(longest / 2, longest)
+        if outcome.retry_after is not None:
+            delay = min(outcome.retry_after, LONGEST_WAIT)
         self.not_before = time.monotonic() + delay
 
     def _save(self) -> None:
@@ -258,6 +273,8 @@ class Lane:
 
 def _parts(items: Sequence[Any]) -> list[Sequence[Any]]:
     """Return `items` in two or more smaller requests, none where it is one that cannot be divided."""
+    if not items:
+        return []
     if len(items) > 1:
         middle = len(items) // 2
         return [items[:middle], items[middle:]]

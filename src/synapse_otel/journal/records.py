@@ -16,12 +16,16 @@ import msgspec
 _DEV_EVENT = 9
 
 
+Nanoseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A time that OTLP can carry; a record with another one is damaged."""
+
+
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A fact about a run, with the time at which it became one."""
 
     kind: ClassVar[str] = "record"
 
-    t: int
+    t: Nanoseconds
 
 
 class SegmentOpened(Record, frozen=True, tag=0):
