@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, DirectoryPath, Field
-from sklearn import datasets, metrics, model_selection  # type: ignore[import-untyped]  # scikit-learn has no types
-from sklearn.neural_network import MLPClassifier  # type: ignore[import-untyped]
+from sklearn import datasets, metrics, model_selection
+from sklearn.neural_network import MLPClassifier
 
 from synapse_otel import RuntimeContext, action
 
