@@ -159,7 +159,7 @@ def test_progress_state_is_what_was_reported(journal_dir: Path) -> None:
 
 
 def test_the_current_step_is_the_default_category(journal_dir: Path) -> None:
-    """Without a category, progress and metrics go to the step, outside of one to `default`."""
+    """Without a category, progress and metrics go to the step, outside of one to `progress` and `default`."""
     with RuntimeContext.open("job-1") as ctx:
         ctx.set_progress(1, 2)
         with ctx.step("load"):
@@ -171,7 +171,7 @@ def test_the_current_step_is_the_default_category(journal_dir: Path) -> None:
         ctx.log_message("in a named step")
         ctx.logger.set_step(None)
         ctx.set_metrics({"x": 2})
-    assert [r.category for r in recorded(journal_dir, rec.Progress)] == ["default", "load", "default", "named"]
+    assert [r.category for r in recorded(journal_dir, rec.Progress)] == ["progress", "load", "progress", "named"]
     assert [r.category for r in recorded(journal_dir, rec.Metrics)] == ["load", "default"]
     assert recorded(journal_dir, rec.Message)[0].step == "named"
 

@@ -155,7 +155,9 @@ class _Printer:
     def __init__(self, console: Console, redactor: Redactor) -> None:
         self.console = console
         self.redactor = redactor
-        self.is_live = console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
+        # In an interactive session the bars would be drawn over what is being typed.
+        typed_into = hasattr(sys, "ps1") or bool(sys.flags.interactive)
+        self.is_live = console.is_terminal and not (console.is_dumb_terminal or console.is_jupyter or typed_into)
         self._symbol = 2 if console.options.ascii_only else 1
         self.broken = False
 

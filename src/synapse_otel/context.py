@@ -240,6 +240,7 @@ class RuntimeContext:
         if isinstance(exc, GeneratorExit) or not _in_asyncio():
             self.logger.finish(run_outcome(exc), exc)
         else:
+            self.logger.leave_context()
             await asyncio.to_thread(self.logger.finish, run_outcome(exc), exc)
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_CATEGORY = "default"
 """The category of metrics reported without one, outside of any step."""
 
+DEFAULT_PROGRESS = "progress"
+"""The category of progress reported without one, outside of any step."""
+
 MAX_INT = 2**63 - 1
 """The largest integer that a record holds; larger numbers become floats."""
 
@@ -565,6 +568,11 @@ class BaseLogger(ABC):
         return self._status
 
     @property
+    def failure(self) -> BaseException | None:
+        """What the run was finished with, if it failed."""
+        return self._error
+
+    @property
     def is_finished(self) -> bool:
         """Whether `finish()` was called."""
         return self._is_finished
@@ -609,6 +617,9 @@ class BaseLogger(ABC):
 
     def _on_finish(self) -> None:  # noqa: B027
         """The run has ended; called once, with `_status` and `_error` set."""
+
+    def leave_context(self) -> None:  # noqa: B027
+        """Let the running context be as it was before the run: for one that is finished in another thread."""
 
     # -- for subclasses
 

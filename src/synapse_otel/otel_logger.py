@@ -22,7 +22,7 @@ from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.writer import Journal
 from synapse_otel.logger import (
     _LEVELS,
-    DEFAULT_CATEGORY,
+    DEFAULT_PROGRESS,
     BaseLogger,
     ProgressTrack,
     StepHandle,
@@ -294,7 +294,7 @@ class OTelLogger(BaseLogger):
 
     def _write_progress(self, slot: _Slot, *, failed: bool = False) -> None:
         slot.pending = False
-        name = text(slot.category or DEFAULT_CATEGORY)
+        name = text(slot.category or DEFAULT_PROGRESS)
         self._append(rec.Progress(slot.t, *slot.where, name, slot.current, slot.total, failed))
 
     def _set_metrics(self, value: object, category: str | None, step: str | None) -> None:
@@ -445,6 +445,10 @@ class OTelLogger(BaseLogger):
         self._append(rec.LogEnded(_now(), *self._scope.where()))
         self.flush(self._settings.finish_timeout)
 
+    def leave_context(self) -> None:
+        """Let the running context be as it was before the run."""
+        self._scope.close()
+
     def _on_finish(self) -> None:
         closed(self)
         self._slots.clear()
@@ -508,9 +512,20 @@ class OTelLogger(BaseLogger):
 _inherited: list[Shipper | None] = []  # never collected in a forked child: its connections are the parent's
 
 
+_resumed: dict[tuple[str, str], OTelLogger] = {}  # of this process: a pool unpickles the context for every task
+
+
 def _resume(env: dict[str, str], name: str, settings: TelemetrySettings) -> OTelLogger:
-    """Go on with a run that came here pickled: same trace, same job, a journal of its own."""
-    return OTelLogger(name=name, settings=settings, parent_env=env)
+    """Go on with a run that came here pickled: same trace, same job, one journal for this process."""
+    run = env["SYNAPSE_JOB_ID"], env["TRACEPARENT"].split("-")[1]
+    logger = _resumed.get(run)
+    if logger is None or logger.is_finished:
+        logger = _resumed[run] = OTelLogger(name=name, settings=settings, parent_env=env)
+        close_at_end_of_child(logger)
+    return logger
+
+
+os.register_at_fork(after_in_child=_resumed.clear)
 
 
 def _are_numbers(value: dict[Any, Any]) -> bool:

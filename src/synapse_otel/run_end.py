@@ -41,7 +41,9 @@ os.register_at_fork(after_in_child=_unfinished.clear)
 @atexit.register
 def _close_all() -> None:
     # Set by the interpreter when it printed the exception that ends the program; `last_exc` since Python 3.12.
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    # In an interactive session it is any mistake that was made on the way.
+    interactive = hasattr(sys, "ps1") or sys.flags.interactive
+    error = None if interactive else getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     status = RunStatus.COMPLETED if error is None else RunStatus.FAILED
     for logger in list(_unfinished):
         logger.finish(status, error)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextvars import Token
 from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context, attach, detach, get_current, set_value
+from opentelemetry.context import Context, attach, get_current, set_value
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -33,11 +32,14 @@ class SpanStep(StepHandle):
         super().__init__(logger, name)
         self.span = os.urandom(8)
         self.context: Context | None = None
-        self.token: Token[Context] | None = None
+        self.before: Context | None = None
 
 
 class SpanScope:
     """The run's span and its steps' in OpenTelemetry's context, so that what others open inside becomes their child.
+
+    What was current before is put back by attaching it again, not with the token: a run may end in another task or
+    thread than it began in, where a token is refused.
 
     Args:
         identity: The run in this process.
@@ -48,7 +50,8 @@ class SpanScope:
         self._identity = identity
         self._open_steps = open_steps
         self._known = _UNKNOWN
-        self._token = attach(self._context_of(b""))
+        self._before = get_current()
+        attach(self._context_of(b""))
 
     def where(self) -> tuple[bytes, bytes]:
         """Return the span of the current step (empty: the run), and that of somebody else inside it (empty: none).
@@ -70,22 +73,23 @@ class SpanScope:
     def enter(self, step: SpanStep) -> bytes:
         """Make a step the current span of its context; return the span of the step around it (empty: the run)."""
         self._known = _UNKNOWN
+        step.before = get_current()
         step.context = self._context_of(step.span)
-        step.token = attach(step.context)
+        attach(step.context)
         around = step._parent  # the chain of steps is the loggers' own
         return around.span if isinstance(around, SpanStep) and around in self._open_steps else b""
 
     def leave(self, step: SpanStep) -> None:
         """Make the span around a step current again, where the step is left in the context that entered it."""
         self._known = _UNKNOWN
-        if step.token is not None and get_current() is step.context:
-            detach(step.token)
+        if step.before is not None and get_current() is step.context:
+            attach(step.before)
 
     def close(self) -> None:
         """Restore the context from before the run, where the run or a step that was left open is current."""
         found = get_current().get(_STEP_KEY)
         if isinstance(found, tuple) and found[0] == self._identity.span_id:
-            detach(self._token)
+            attach(self._before)
 
     def traceparent(self) -> str:
         """Return the current span as a W3C ``traceparent``."""

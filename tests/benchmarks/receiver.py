@@ -23,6 +23,7 @@ def receiver() -> Iterator[str]:
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
+    theirs.close()  # so that a child that could not start is an EOFError here and no endless wait
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
     finally:

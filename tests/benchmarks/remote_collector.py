@@ -63,6 +63,7 @@ def remote_collector() -> Iterator[RemoteCollector]:
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
+    theirs.close()  # so that a child that could not start is an EOFError here and no endless wait
     try:
         yield RemoteCollector(ours)
     finally:

@@ -18,14 +18,17 @@ def endpoint(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_all_that_was_kept_is_sent_the_oldest_first_and_goes(cli: Cli, journal_dir: Path, collector: Collector) -> None:
+def test_all_that_was_kept_is_sent_the_oldest_first_and_goes(
+    cli: Cli, journal_dir: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNAPSE_OTEL_KEEP_DELIVERED", "false")
     a_run(journal_dir, "late", number=2, started=START + SECOND)
     a_run(journal_dir, "early")
 
     assert cli("push") == Result(0, "✔ early  4 records sent\n✔ late  4 records sent\n8 records of 2 runs sent\n", "")
     assert [span.resource["job_id"] for span in collector.spans if span.name == "train"][:1] == ["early"]
     assert collector.messages == ["half way", "half way"]
-    assert list(journal_dir.iterdir()) == []
+    assert list(journal_dir.glob("[!.]*")) == []
     assert cli("push") == Result(0, "nothing to send\n", "")
 
 
@@ -34,19 +37,18 @@ def test_only_the_named_runs_are_sent(cli: Cli, journal_dir: Path, collector: Co
         a_run(journal_dir, job, number=number, started=START + number)
 
     assert cli("push", "a", "a-1").out == "✔ a-1  4 records sent\n✔ a-2  4 records sent\n8 records of 2 runs sent\n"
-    assert [run.name[0] for run in journal_dir.iterdir()] == ["b"]
+    assert [line.split()[0] for line in cli("runs").out.splitlines() if line.endswith("kept")] == ["b"]
 
 
-def test_delivered_runs_stay_where_they_are_to_be_kept(
+def test_delivered_runs_are_kept_for_show_and_never_sent_again(
     cli: Cli, journal_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SYNAPSE_OTEL_KEEP_DELIVERED", "true")
     a_run(journal_dir)
 
     assert cli("push").code == 0
     assert cli("runs").out.splitlines()[1].endswith("delivered")
 
-    monkeypatch.delenv("SYNAPSE_OTEL_KEEP_DELIVERED")
+    monkeypatch.setenv("SYNAPSE_OTEL_KEEP_DELIVERED", "false")
 
     assert cli("push") == Result(0, "nothing to send\n", "")
     assert cli("runs").out.splitlines()[1].endswith("delivered")

@@ -134,7 +134,8 @@ def test_a_run_with_an_endpoint_is_sent_and_stays_to_be_shown(
     endpoint = collector.grpc_endpoint if protocol == "grpc" else collector.http_endpoint
     assert result.code == 0
     assert re.search(
-        rf"  telemetry  sent (\d+) of \1 records to {endpoint}\n             synapse-otel show job-1\n$", result.out
+        rf"  telemetry  (\d+) of \1 records sent to {endpoint}\n             to see it: synapse-otel show job-1\n$",
+        result.out,
     )
     assert collector.span("my run").attributes["synapse.action"] == "train"
     assert collector.messages == ["trained"]
@@ -148,7 +149,7 @@ def test_a_delivered_run_goes_where_the_person_has_said_so(
 
     assert result.code == 0
     assert "synapse-otel show" not in result.out
-    assert list(journal_dir.iterdir()) == []
+    assert list(journal_dir.glob("[!.]*")) == []
 
 
 def test_what_could_not_be_sent_is_pending(command: Cli, collector: Collector) -> None:
@@ -157,8 +158,8 @@ def test_what_could_not_be_sent_is_pending(command: Cli, collector: Collector) -
     result = command("run", "plugin:nothing", "--job-id", "job-1", SYNAPSE_OTEL_FINISH_TIMEOUT="0.2", **collector.env())
 
     assert result.code == 0
-    assert f"sent 0 of 3 records to {collector.http_endpoint}\n" in result.out
-    assert "             pending 3: synapse-otel push job-1\n" in result.out
+    assert f"0 of 3 records sent to {collector.http_endpoint}\n" in result.out
+    assert "             3 kept, to be sent later: synapse-otel push job-1\n" in result.out
     assert "result" not in result.out
 
 
@@ -173,7 +174,7 @@ def test_a_journal_that_cannot_be_written_is_said_at_the_end(
 
     assert (offline.code, online.code) == (0, 0)
     assert "  telemetry  3 records not kept: the journal could not be written, see synapse-otel doctor\n" in offline.out
-    assert online.out.endswith(f"  telemetry  sent 3 of 3 records to {collector.http_endpoint}\n")
+    assert online.out.endswith(f"  telemetry  3 of 3 records sent to {collector.http_endpoint}\n")
 
 
 def test_a_run_of_which_nothing_is_recorded_says_so(command: Cli) -> None:
@@ -274,7 +275,7 @@ def test_an_interrupted_run_ends_as_cancelled_and_is_delivered(
     returned, out, err = ended(process)
 
     assert (returned, err) == (code, "")
-    assert re.search(r"✖ cancelled in .+\n  telemetry  sent (\d+) of \1 records", out)
+    assert re.search(r"✖ cancelled in .+\n  error      .+\n  telemetry  (\d+) of \1 records sent", out)
     assert collector.span(action).attributes["synapse.run.status"] == "cancelled"
 
 
@@ -295,7 +296,7 @@ def test_a_second_ctrl_c_gives_up_waiting_for_the_delivery(
 
     assert time.monotonic() - began < 5
     assert (returned, err) == (130, "")
-    assert re.search(r"pending \d+: synapse-otel push job-1", out)
+    assert re.search(r"\d+ kept, to be sent later: synapse-otel push job-1", out)
     assert command("runs").out.splitlines()[1].split()[:4] == ["job-1", "sleep", "✖", "cancelled"]
 
 

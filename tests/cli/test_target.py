@@ -72,11 +72,13 @@ def test_a_file_in_a_package_imports_relatively_and_its_neighbours_absolutely(fo
     assert load_action("elsewhere/pkg_of_test/plugin.py:train")(None, None) == "pkg_of_test.plugin"
 
 
-def test_an_explicit_name_may_be_any_callable_also_inside_a_class(folder: Path) -> None:
+def test_an_explicit_name_may_be_any_function_of_params_and_ctx(folder: Path) -> None:
     (folder / "two_actions.py").write_text(TWO)
 
     assert load_action("two_actions.py:helper").__name__ == "helper"
-    assert load_action("two_actions:Export.execute").__name__ == "execute"
+    assert load_action("two_actions:Export").__name__ == "Export"
+    with pytest.raises(CliError, match=r"two_actions:Export\.execute is no action: expected a function of"):
+        load_action("two_actions:Export.execute")
 
 
 def test_what_a_module_imports_counts_only_if_it_defines_no_action(folder: Path) -> None:

@@ -40,6 +40,8 @@ class Plain:
 class Shelf:
     """An exporter that keeps what it gets, unless something in it is poisoned."""
 
+    place = "a shelf"
+
     def __init__(self, poison: str = "poison") -> None:
         self.kept: list[str] = []
         self.requests = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import random
@@ -14,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from opentelemetry import trace
 
 from synapse_otel import RuntimeContext
 from synapse_otel.testing import Collector, Span
@@ -207,3 +209,42 @@ def test_a_segmentation_fault_is_a_crash(collector: Collector) -> None:
     assert process.returncode == -signal.SIGSEGV
     with RuntimeContext.open("next"):
         collector.wait_for(lambda c: root(c, "job-1") and numbers(c, "job-1") == [*range(100)], timeout=20)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_the_tasks_of_a_pool_share_the_journal_of_their_process(collector: Collector, journal_dir: Path) -> None:
+    """A context that a pool unpickles for every task is one worker per process, which ends with the pool."""
+    code = """
+        import sys
+        from concurrent.futures import ProcessPoolExecutor
+        from synapse_otel import RuntimeContext
+
+        def work(ctx, number):
+            ctx.log_message(f"message {number}")
+
+        if __name__ == "__main__":
+            with RuntimeContext.open("job-1", "train") as ctx, ProcessPoolExecutor(2) as pool:
+                list(pool.map(work, [ctx] * 40, range(40)))
+    """
+    program = journal_dir.parent / "program.py"
+    program.write_text(textwrap.dedent(code))
+    subprocess.run([sys.executable, str(program)], check=True, timeout=60)
+    with RuntimeContext.open("sweeper"):
+        collector.wait_for(lambda c: numbers(c, "job-1") == [*range(40)], timeout=20)
+        collector.wait_for(lambda c: any(s.name == "train worker" for s in c.spans))
+    workers = [span for span in collector.spans if span.name == "train worker"]
+    assert 1 <= len(workers) <= 2
+    assert {span.attributes["synapse.run.status"] for span in workers} == {"completed"}
+
+
+def test_an_async_run_ends_in_another_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """`async with` waits for the delivery without the event loop, and leaves the context as it was, silently."""
+
+    async def train() -> None:
+        async with RuntimeContext.open("job-1") as ctx:
+            with ctx.step("fit"):
+                ctx.log_message("hello")
+        assert trace.get_current_span() is trace.INVALID_SPAN
+
+    asyncio.run(train())
+    assert caplog.records == []

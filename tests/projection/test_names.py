@@ -9,7 +9,7 @@ OTHERS = {
 }  # fmt: skip
 """Names that semantic conventions or the contract give."""
 
-PLAIN = ("SCOPE", "RUN_STARTED", "DEFAULT_RUN", "DEFAULT_PHASE", "DEFAULT_CATEGORY", "DATA_PREFIX", "RESERVED")
+PLAIN = ("SCOPE", "RUN_STARTED", "DEFAULT_RUN", "DATA_PREFIX", "RESERVED")
 """Values that are no names of attributes, events or metrics."""
 
 

@@ -85,7 +85,7 @@ def test_run_that_begins_shows_itself_at_once_and_once() -> None:
         "id": derived_id(ROOT, "run started").hex(),
         "parent": "root",
         "time": (0.5, 0.5),
-        "attributes": {},
+        "attributes": {"synapse.run.name": "train"},
     }
     assert spans(rec.RunStarted(at(0.5)), rec.RunStarted(at(2))) == [marker]
 
@@ -321,11 +321,6 @@ def test_credentials_are_replaced_wherever_they_stand() -> None:
 
 def test_progress_is_a_phase_from_its_first_report_to_its_total() -> None:
     assert spans(progress(1, 0), progress(2, 5), progress(4, 10)) == [phase((1.0, 4.0), 10)]
-
-
-def test_progress_without_a_category_has_a_name_of_its_own() -> None:
-    (found,) = spans(progress(1, 10, category="default"))
-    assert (found["name"], found["attributes"]["synapse.category"]) == ("progress", "default")
 
 
 def test_phase_belongs_to_the_step_in_which_it_began() -> None:

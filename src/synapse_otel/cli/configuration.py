@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_settings() -> TelemetrySettings:
-    """Return our settings.
+    """Return our settings; what a person sends from the command line is kept for `show`, unless they say otherwise.
 
     Raises:
         CliError: A variable has a wrong value.
@@ -21,9 +21,12 @@ def load_settings() -> TelemetrySettings:
     from synapse_otel.export.settings import TelemetrySettings
 
     try:
-        return TelemetrySettings.load()
+        settings = TelemetrySettings.load()
     except ValueError as error:
         raise CliError(str(error)) from error
+    if "keep_delivered" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"keep_delivered": True})
 
 
 def load_plan(settings: TelemetrySettings) -> ShippingPlan:

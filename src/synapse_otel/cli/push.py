@@ -37,9 +37,9 @@ def push(
 ) -> None:
     """Send what is undelivered: runs that were kept, interrupted, or crashed.
 
-    A run that crashed is closed as such first. One that is still running is left alone. Delivered runs are removed,
-    unless SYNAPSE_OTEL_KEEP_DELIVERED is true. Exits with 0 when everything was delivered, 1 when something is left,
-    2 when no endpoint is configured.
+    A run that crashed is closed as such first. One that is still running is left alone. Delivered runs are kept for
+    `show`, within the quota, unless SYNAPSE_OTEL_KEEP_DELIVERED is false. Exits with 0 when everything was delivered,
+    1 when something is left, 2 when no endpoint is configured.
     """
     from synapse_otel.cli.configuration import load_plan, load_redactor, load_settings
     from synapse_otel.cli.pushing import Pusher

@@ -14,7 +14,6 @@ from synapse_otel.cli.find import job_of
 from synapse_otel.export.notices import Notices
 from synapse_otel.export.orphans import Orphan, adopt
 from synapse_otel.export.plan import ShippingPlan
-from synapse_otel.export.settings import SIGNALS
 from synapse_otel.journal.directory import JournalPath, journals_of
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.locks import is_locked
@@ -65,7 +64,7 @@ class HeldNotices(Notices):
 
     def warn(self, subject: str, what: str, reason: str) -> None:
         """Remember what is wrong."""
-        self.current[subject] = reason if subject in SIGNALS else f"{what}: {reason}"
+        self.current[subject] = reason if "tried again" in what else f"{what}: {reason}"
 
     def over(self, subject: str, text: str) -> None:  # noqa: ARG002  # as `Notices` has it
         """Forget it."""

@@ -83,8 +83,6 @@ def _execute(
     from synapse_otel.context import RuntimeContext
     from synapse_otel.environment import PluginEnvironment
 
-    if "keep_delivered" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"keep_delivered": True})  # the person will want to see it
     plan = load_plan(settings)
     logger = _logger(job_id, name, settings, plan.redactor)
     ctx = RuntimeContext(logger, PluginEnvironment.from_environ())

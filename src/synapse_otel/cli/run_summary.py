@@ -15,7 +15,7 @@ from synapse_otel.cli.terminal import Terminal, columns, fitted
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.models import DeliveryReport
 from synapse_otel.otel_logger import OTelLogger
-from synapse_otel.values import DEFAULT_LIMITS, plain
+from synapse_otel.values import DEFAULT_LIMITS, plain, text
 
 _LONGEST_RESULT = 2000
 
@@ -33,6 +33,8 @@ def show(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, result: obj
     terminal.line()
     terminal.line(status_text(logger.status.value), Text(f" in {units.duration(took)}"))
     rows = []
+    if logger.failure is not None:
+        rows.append(("error", Text(terminal.clean(reason(logger.failure)), "red")))
     if result is not None:
         rows.append(("result", Text(compact(terminal, result))))
     job = shlex.quote(terminal.clean(logger.job_id or ""))
@@ -40,6 +42,14 @@ def show(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, result: obj
     names = [name if at == 0 or rows[at - 1][0] != name else "" for at, (name, _) in enumerate(rows)]
     for line in columns([[Text(f"  {name}", "dim"), row[1]] for name, row in zip(names, rows, strict=True)]):
         terminal.line(line)
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why a run did not complete."""
+    if isinstance(error, SystemExit):
+        return f"exit status {error.code}"
+    said = " ".join(text(error).split())
+    return fitted(f"{type(error).__name__}: {said}" if said else type(error).__name__, _LONGEST_RESULT)
 
 
 def compact(terminal: Terminal, result: object) -> str:
@@ -59,14 +69,14 @@ def _telemetry(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, job: 
     kept, report = logger.journal is not None, logger.report()
     if not plan.sends:
         return [Text(f"kept in the journal: synapse-otel show {job}") if kept else _gone(report)]
-    sent = f"sent {report.delivered:,} of {units.count(report.accepted, 'record')} to {_endpoints(plan)}"
+    sent = f"{report.delivered:,} of {units.count(report.accepted, 'record')} sent to {_endpoints(plan)}"
     lines = [Text(terminal.clean(sent))]
     if report.pending:
-        push = Text(f"pending {report.pending:,}: synapse-otel push {job}", "yellow")
+        push = Text(f"{report.pending:,} kept, to be sent later: synapse-otel push {job}", "yellow")
         lines.append(push if kept else _gone(report))
     lines += [Text(lost, "red") for lost in _lost(report)]
     if plan.keep and kept:
-        lines.append(Text(f"synapse-otel show {job}", "dim"))
+        lines.append(Text(f"to see it: synapse-otel show {job}", "dim"))
     return lines
 
 

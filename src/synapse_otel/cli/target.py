@@ -155,6 +155,11 @@ def _attribute(target: Target, module: ModuleType) -> Callable[..., Any]:
             f"{target.text} is no action: expected a function of (params, ctx) or a subclass of BaseAction, "
             f"got {describe(found)}"
         )
+    if not isinstance(found, type) and not _takes_two(found):
+        raise CliError(
+            f"{target.text} is no action: expected a function of (params, ctx) or a subclass of BaseAction, "
+            f"got {describe(found)}"
+        )
     return found  # type: ignore[no-any-return]
 
 
@@ -192,6 +197,16 @@ def is_runnable(value: object) -> bool:
     if isinstance(value, type):
         return callable(getattr(value, "run", None)) and hasattr(value, "execute")
     return callable(value)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # one of C that does not say
+    return True
 
 
 def _is_action(value: Any) -> bool:

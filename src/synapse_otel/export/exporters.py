@@ -16,7 +16,13 @@ MAX_REQUEST = 4 * 1024 * 1024 - 64 * 1024
 
 
 class Exporter(Protocol):
-    """Encodes items of one signal and sends what it encoded."""
+    """Encodes items of one signal and sends what it encoded.
+
+    Attributes:
+        place: Where to, in words; the same for signals that go to the same place.
+    """
+
+    place: str
 
     def encode(self, items: Sequence[Any], origin: Origin) -> bytes:
         """Return `items` as they are sent."""
@@ -41,8 +47,9 @@ class Client(Protocol):
 class OtlpExporter:
     """Sends OTLP requests through a client, and never one that is too large."""
 
-    def __init__(self, signal: Signal, client: Client, max_request: int = MAX_REQUEST) -> None:
+    def __init__(self, signal: Signal, client: Client, place: str, max_request: int = MAX_REQUEST) -> None:
         self._signal = signal
+        self.place = place
         self._client = client
         self._max_request = max_request
 
@@ -63,6 +70,8 @@ class OtlpExporter:
 
 class ConsoleExporter:
     """Prints items as JSON, one after another, as the SDK's console exporters do."""
+
+    place = "standard output"
 
     def __init__(self, signal: Signal) -> None:
         self._signal = signal
@@ -122,4 +131,4 @@ def client(settings: SignalSettings) -> Client:
 def _exporter(settings: SignalSettings) -> Exporter:
     if settings.exporter == "console":
         return ConsoleExporter(settings.signal)
-    return OtlpExporter(settings.signal, client(settings))
+    return OtlpExporter(settings.signal, client(settings), settings.endpoint.removesuffix(f"/v1/{settings.signal}"))

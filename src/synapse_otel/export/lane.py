@@ -175,7 +175,7 @@ class Lane:
                 return False
 
     def _note_success(self, request: Request, outcome: Outcome) -> None:
-        self._notices.over(self.signal, f"sending {self.signal} works again")
+        self._notices.over(self._exporter.place, f"sending to {self._exporter.place} works again")
         if outcome.rejected:
             kind = Counter(entry.record.kind for entry in request.batch.entries).most_common(1)[0][0]
             self.dead_lettered[kind] += min(outcome.rejected, len(request.batch.entries))
@@ -244,7 +244,11 @@ class Lane:
             self.tally = self._cursor()
 
     def _back_off(self, outcome: Outcome) -> None:
-        self._notices.warn(self.signal, f"sending {self.signal} does not work, trying on", outcome.reason)
+        self._notices.warn(
+            self._exporter.place,
+            f"sending to {self._exporter.place} does not work, all is kept and tried again",
+            outcome.reason,
+        )
         longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         self._told_to_wait = outcome.retry_after is not None

@@ -21,7 +21,7 @@ from synapse_otel.journal.reader import START, Batch, JournalReader, Position
 from synapse_otel.journal.records import Identity, Record, RunStarted, SegmentOpened, encode
 from synapse_otel.journal.segment import Segment
 
-FIRST_SEGMENT = 1024 * 1024
+FIRST_SEGMENT = 128 * 1024
 SEGMENT = 8 * 1024 * 1024
 MEMORY = 16 * 1024 * 1024
 

@@ -12,10 +12,9 @@ SCOPE: Final = "synapse_otel"
 # Span names.
 RUN_STARTED: Final = "run started"
 DEFAULT_RUN: Final = "run"
-DEFAULT_PHASE: Final = "progress"
-DEFAULT_CATEGORY: Final = "default"
 
 # Attributes of ours.
+RUN_NAME: Final = "synapse.run.name"
 JOB_ID: Final = "job_id"
 ACTION: Final = "synapse.action"
 RUN_STATUS: Final = "synapse.run.status"

@@ -76,6 +76,5 @@ def close(phase: Phase, t: int, status: Status) -> list[Ended]:
 
 def phase_span(root: bytes, parent: bytes, record: Progress, label: str, nth: int) -> Open:
     """Return the span of the `nth` phase of a report's category, which is shown as `label`."""
-    name = names.DEFAULT_PHASE if record.category == names.DEFAULT_CATEGORY else label
     span = derived_id(root, "phase", record.category, nth)
-    return Open(name, span, parent, record.t, {names.CATEGORY: label})
+    return Open(label, span, parent, record.t, {names.CATEGORY: label})

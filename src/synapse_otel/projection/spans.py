@@ -111,8 +111,11 @@ class SpanProjection:
         if self._state.started:
             return []
         self._state.started = True
+        root = self._state.spans[self._root]
         marker = derived_id(self._root, names.RUN_STARTED)
-        return [Ended(Open(names.RUN_STARTED, marker, self._root, t, self._state.spans[self._root].attributes), t)]
+        return [
+            Ended(Open(names.RUN_STARTED, marker, self._root, t, {**root.attributes, names.RUN_NAME: root.name}), t)
+        ]
 
     def _name_action(self, name: str) -> None:
         root = self._state.spans[self._root]
