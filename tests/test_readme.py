@@ -47,6 +47,13 @@ def test_the_example_is_shown_as_the_readme_says(journal_dir: Path) -> None:
     assert [timeless(line) for line in said[1:] if line] == [timeless(line) for line in shown if line]
 
 
+def test_the_plugin_runs(journal_dir: Path) -> None:
+    """The second example, a plugin, runs and returns what it says."""
+    plugin = list(Sybil([PythonCodeBlockParser()]).parse(README).examples())[1]
+    plugin.evaluate()
+    assert "✔ completed" in synapse_otel("show", "job-124")
+
+
 def synapse_otel(*arguments: str) -> str:
     """Run the command as a user does."""
     command = Path(sys.executable).parent / "synapse-otel"
