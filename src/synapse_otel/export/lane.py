@@ -101,6 +101,7 @@ class Lane:
         self._ends = list(saved.ends)
         self._request: Request | None = None
         self._unsaved = False
+        self._full = False
         self._failures = 0
         self._told_to_wait = False
         self.not_before = 0.0
@@ -122,6 +123,11 @@ class Lane:
                 return True
         return self._settle(request, self._exporter.send(request.body))
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the last request was a full one, or one of several that take the place of a refused one."""
+        return self._full or bool(self._ends)
+
     def save(self) -> None:
         """Note how far the delivery has come, if that was not done yet."""
         if self._unsaved:
@@ -134,6 +140,7 @@ class Lane:
 
     def _next_request(self) -> Request | None:
         batch = self._read()
+        self._full = len(batch.entries) >= MAX_RECORDS or batch.size >= MAX_BYTES
         if batch.after == self.position and not batch.entries:
             return None
         try:

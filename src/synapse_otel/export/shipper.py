@@ -26,6 +26,9 @@ from synapse_otel.models import DeliveryReport
 TICK = 0.25
 """Seconds between two looks of the housekeeper."""
 
+GATHER = 1.0
+"""Seconds in which records are gathered for a request, unless there are more than it holds, or somebody waits."""
+
 _LAST_SAVE = 1.0
 
 
@@ -43,7 +46,9 @@ class Shipper:
         self._plan = plan
         self._tick = tick
         self._notices = Notices()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._wake = threading.Condition(lock)  # there is something to do
+        self._moved = threading.Condition(lock)  # something was delivered
         self._stopping = False
         self._own: Delivery | None = None
         self._thread = self._daemon(self._run, "housekeeper")
@@ -59,20 +64,20 @@ class Shipper:
         seq, deadline = self._journal.next_seq, time.monotonic() + timeout
         if self._own:
             self._own.hurry()
-        with self._changed:
-            self._changed.notify_all()
+        with self._wake:
             while not (self._own and self._own.delivered(seq)):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not self._thread.is_alive():
                     return False
-                self._changed.wait(min(remaining, TICK))
+                self._wake.notify_all()
+                self._moved.wait(min(remaining, TICK))
         return True
 
     def stop(self, timeout: float) -> None:
         """End the threads, at most after `timeout` seconds: a request that hangs is left to itself."""
-        with self._changed:
+        with self._wake:
             self._stopping = True
-            self._changed.notify_all()
+            self._wake.notify_all()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
@@ -108,25 +113,26 @@ class Shipper:
         destination.close()
 
     def _keep_house(self, own: Delivery) -> None:
-        seq = -1
+        seq, gathered = -1, 0.0
         while not self._stopping:
             self._tick()
             self._journal.prepare()
             self._journal.release(own.low_water())
             own.trim()
-            with self._changed:
-                if seq != self._journal.next_seq:
-                    seq = self._journal.next_seq
-                    self._changed.notify_all()
-                if not self._stopping:
-                    self._changed.wait_for(lambda: self._stopping, TICK)
+            with self._wake:
+                now = time.monotonic()
+                if seq != self._journal.next_seq and now >= gathered:
+                    seq, gathered = self._journal.next_seq, now + GATHER
+                    self._wake.notify_all()
+                self._wake.wait_for(lambda: self._stopping, TICK)
 
     def _drive(self, lane: Lane) -> None:
         while not self._stopping:
-            if lane.step(time.monotonic()):
-                with self._changed:
-                    self._changed.notify_all()
-            else:
+            moved = lane.step(time.monotonic())
+            if moved:
+                with self._moved:
+                    self._moved.notify_all()
+            if not (moved and lane.has_more):
                 self._pause(lane.not_before)
         lane.save()
 
@@ -146,9 +152,9 @@ class Shipper:
     def _pause(self, until: float) -> None:
         """Wait for new records, or for the time at which a back-off ends."""
         delay = until - time.monotonic()
-        with self._changed:
+        with self._wake:
             if not self._stopping:
-                self._changed.wait(delay if 0 < delay < 3600 else TICK * 4)
+                self._wake.wait(min(delay, GATHER) if delay > 0 else GATHER)
 
     def _keep_within_quota(self, own: Delivery, path: JournalPath) -> None:
         """Sweep the journal directory: at the start, unless somebody has just done so, and with each new segment."""
