@@ -15,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from synapse_otel.journal.directory import new_journal_id
 from synapse_otel.journal.records import Identity
+from synapse_otel.span_scope import current_context
 from synapse_otel.values import Limits, text
 
 JOB_VARIABLES = ("SYNAPSE_JOB_ID", "RAY_JOB_ID")
@@ -37,7 +38,9 @@ def new_identity(
     """
     journal_id = new_journal_id()
     environ = os.environ if parent_env is None else parent_env
-    parent = trace.get_current_span().get_span_context() if parent_env is None else trace.INVALID_SPAN_CONTEXT
+    parent = trace.INVALID_SPAN_CONTEXT
+    if parent_env is None:
+        parent = trace.get_current_span(current_context()).get_span_context()
     if not parent.is_valid:
         parent = _remote_parent(environ)
     trace_id = parent.trace_id.to_bytes(16, "big") if parent.is_valid else secrets.token_bytes(16)

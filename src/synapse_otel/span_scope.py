@@ -50,7 +50,7 @@ class SpanScope:
         self._identity = identity
         self._open_steps = open_steps
         self._known = _UNKNOWN
-        self._before = get_current()
+        self.before, self.closed = current_context(), False
         attach(self._context_of(b""))
 
     def where(self) -> tuple[bytes, bytes]:
@@ -87,9 +87,10 @@ class SpanScope:
 
     def close(self) -> None:
         """Restore the context from before the run, where the run or a step that was left open is current."""
+        self.closed = True
         found = get_current().get(_STEP_KEY)
         if isinstance(found, tuple) and found[0] == self._identity.span_id:
-            attach(self._before)
+            attach(self.before)
 
     def traceparent(self) -> str:
         """Return the current span as a W3C ``traceparent``."""
@@ -109,11 +110,22 @@ class SpanScope:
 
     def _context_of(self, step: bytes) -> Context:
         span = NonRecordingSpan(self._span_context(step or self._identity.span_id))
-        return set_value(_STEP_KEY, (self._identity.span_id, step), set_span_in_context(span))
+        return set_value(_STEP_KEY, (self._identity.span_id, step, self), set_span_in_context(span))
 
     def _span_context(self, span: bytes) -> SpanContext:
         flags = TraceFlags(TraceFlags.SAMPLED)
         return SpanContext(_number(self._identity.trace_id), _number(span), is_remote=False, trace_flags=flags)
+
+
+def current_context() -> Context:
+    """Return the running context, without the runs that have ended and were left in it: in another thread, or order."""
+    context = get_current()
+    while isinstance(found := context.get(_STEP_KEY), tuple) and found[2].closed:
+        current = get_current_span(context).get_span_context().span_id
+        if current != _number(found[1] or found[0]):
+            break  # somebody else's span, which is still open
+        context = found[2].before
+    return context
 
 
 def _number(span: bytes) -> int:

@@ -10,6 +10,9 @@ from pathlib import Path
 from synapse_otel.export.settings import Signal
 from synapse_otel.journal.locks import open_private
 
+MOST = 32 * 1024 * 1024
+"""Bytes of dead letters that a journal keeps; further ones are only counted."""
+
 
 def bury(file: Path | None, signal: Signal, seq: int, kind: str, reason: str, body: bytes) -> None:
     """Append a refused request; a disk that cannot take it costs the request, which is counted all the same.
@@ -24,9 +27,18 @@ def bury(file: Path | None, signal: Signal, seq: int, kind: str, reason: str, bo
     """
     if file is None:
         return
+    if _size(file) + len(body) > MOST:
+        return
     letter = {"signal": signal, "seq": seq, "kind": kind, "reason": reason, "request": base64.b64encode(body).decode()}
     try:
         with os.fdopen(open_private(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "a") as target:
             target.write(json.dumps(letter) + "\n")
     except OSError:
         return
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.lstat().st_size
+    except OSError:
+        return 0

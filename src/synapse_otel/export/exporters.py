@@ -61,7 +61,10 @@ class OtlpExporter:
         """Send a request."""
         if len(body) > self._max_request:
             return Outcome(Verdict.REFUSED, f"a request of {len(body)} bytes, expected at most {self._max_request}")
-        return self._client.send(body)
+        try:
+            return self._client.send(body)
+        except Exception as error:  # noqa: BLE001  # a certificate that was taken away, a header that cannot be sent
+            return Outcome(Verdict.RETRY, f"sending failed with {type(error).__name__}")
 
     def close(self) -> None:
         """Let the connection go."""

@@ -82,7 +82,7 @@ class HttpClient:
     def _outcome(self, status: int, headers: Headers, content: bytes) -> Outcome:
         reason = f"{self._settings.endpoint}: HTTP {status}"
         if 200 <= status < 300:
-            if content.lstrip().startswith(b"<"):
+            if content.startswith(b"<") or "html" in headers.get("Content-Type", ""):
                 page = f"{reason} with a web page: something other than a collector answers"
                 return Outcome(Verdict.RETRY, page, code=status)
             rejected, message = partial_success(self._settings.signal, content)
@@ -103,7 +103,7 @@ def retry_after(value: str | None) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks to wait; it holds seconds or a date."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if value.strip().isascii() and value.strip().isdigit():
         return float(value)
     try:
         date = parsedate_to_datetime(value)

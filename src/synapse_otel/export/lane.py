@@ -8,19 +8,19 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synapse_otel.export.dead_letters import bury
 from synapse_otel.export.exporters import Exporter
 from synapse_otel.export.notices import Notices
-from synapse_otel.export.outcome import Outcome, Verdict
+from synapse_otel.export.outcome import DELIVERED, Outcome, Verdict
 from synapse_otel.export.settings import Signal
 from synapse_otel.journal.cursor import Cursor, CursorFile
-from synapse_otel.journal.reader import Batch, Entry, Source
+from synapse_otel.journal.reader import START, Batch, Entry, Source
 from synapse_otel.journal.records import Dropped
 from synapse_otel.projection import Projection
 from synapse_otel.projection.resource import Origin
@@ -52,6 +52,7 @@ class Request:
     body: bytes
     state: bytes
     broken: str = ""
+    kinds: Counter[str] = field(default_factory=Counter)
 
 
 class Lane:
@@ -99,6 +100,9 @@ class Lane:
         self.tally = saved
         self._state = saved.state
         self._ends = list(saved.ends)
+        # Of the record at `position`, which was refused as a whole: what became of it and its parts, in the order in
+        # which they were sent; None where it was taken. So neither is ever sent in another form after an outage.
+        self._answers = list(saved.answers)
         self._request: Request | None = None
         self._unsaved = False
         self._full = False
@@ -121,7 +125,9 @@ class Lane:
             if not request.items:
                 self._advance(request)
                 return True
-        return self._settle(request, self._exporter.send(request.body))
+        refused = self._answers[0] if self._answers and len(request.batch.entries) == 1 else None
+        outcome = Outcome(Verdict.REFUSED, refused) if refused is not None else self._exporter.send(request.body)
+        return self._settle(request, outcome)
 
     @property
     def has_more(self) -> bool:
@@ -144,23 +150,44 @@ class Lane:
         if batch.after == self.position and not batch.entries:
             return None
         try:
-            projection = self._projection(self._origin, self._state)
-            items = [item for entry in batch.entries for item in projection.project(entry.record, entry.seq)]
+            projection, kinds = self._begin(), Counter[str]()
+            items: list[Any] = []
+            for entry in batch.entries:
+                projected = projection.project(entry.record, entry.seq)
+                items += projected
+                kinds[entry.record.kind] += bool(projected)
             body = self._exporter.encode(items, self._origin) if items else b""
         except Exception as error:  # noqa: BLE001  # whatever it is, it concerns one record and not its neighbours
             return Request(batch, [], b"", self._state, f"cannot be encoded: {error!r}")
-        if items and self._ends[-1:] != [batch.after]:
-            # Noted before it is sent: after a crash the same records make the same request.
-            self._ends.append(batch.after)
+        if items and (self._unsaved or self._ends[-1:] != [batch.after]):
+            # Noted before it is sent: after a crash the same records make the same request, and no earlier one.
+            if self._ends[-1:] != [batch.after]:
+                self._ends.append(batch.after)
             self._save()
-        return Request(batch, items, body, projection.snapshot())
+        return Request(batch, items, body, projection.snapshot(), kinds=kinds)
+
+    def _begin(self) -> Projection:
+        """Return the projection as it stands at the position; a state that cannot be read is made again."""
+        try:
+            return self._projection(self._origin, self._state)
+        except Exception:  # noqa: BLE001  # another version of this package has saved it
+            projection, position = self._projection(self._origin, b""), START
+        while position.seq < self.position.seq:
+            batch = self._source.read(position, MAX_RECORDS, MAX_BYTES, until=self.position.seq)
+            if batch.after == position:
+                break
+            position = batch.after
+            for entry in batch.entries:
+                projection.project(entry.record, entry.seq)
+        self._state = projection.snapshot()
+        return projection
 
     def _read(self) -> Batch:
         if not self._ends:
             return self._source.read(self.position, MAX_RECORDS, MAX_BYTES)
         end = self._ends[-1]
-        batch = self._source.read(self.position, end.seq - self.position.seq, 2**62)
-        if batch.after.seq > end.seq or not batch.entries:
+        batch = self._source.read(self.position, 2**62, 2**62, until=end.seq)
+        if batch.after.seq > end.seq:
             self._ends.clear()  # the quota or damage took what was between
         return batch
 
@@ -184,8 +211,10 @@ class Lane:
     def _note_success(self, request: Request, outcome: Outcome) -> None:
         self._notices.over(self._exporter.place, f"sending to {self._exporter.place} works again")
         if outcome.rejected:
-            kind = Counter(entry.record.kind for entry in request.batch.entries).most_common(1)[0][0]
-            self.dead_lettered[kind] += min(outcome.rejected, len(request.batch.entries))
+            left = outcome.rejected  # of items; which ones is not said
+            for kind, count in request.kinds.most_common():
+                self.dead_lettered[kind] += min(left, count)
+                left -= min(left, count)
             self._bury(request.batch.entries[-1], f"{outcome.rejected} rejected: {outcome.reason}", request.body)
 
     def _narrow(self, request: Request, outcome: Outcome) -> bool:
@@ -196,8 +225,10 @@ class Lane:
             self._ends.append(entries[len(entries) // 2 - 1].after)
             self._save()
             return True
+        if not self._answers:
+            self._note_answer(outcome)
         refused: list[tuple[str, bytes]] = []
-        retry = self._deliver_parts(request.items, outcome, refused)
+        retry = self._deliver_parts(request.items, outcome, refused, iter(self._answers[1:]))
         if retry is not None:
             self._request = request
             self._back_off(retry)
@@ -209,21 +240,35 @@ class Lane:
         return True
 
     def _deliver_parts(
-        self, items: Sequence[Any], outcome: Outcome, refused: list[tuple[str, bytes]]
+        self, items: Sequence[Any], outcome: Outcome, refused: list[tuple[str, bytes]], known: Iterator[str | None]
     ) -> Outcome | None:
         """Send the refused items of one record in parts; return an outcome that asks to try again, if one does."""
         parts = _parts(items)
         if not parts:
             refused.append((outcome.reason, self._exporter.encode(items, self._origin) if items else b""))
         for part in parts:
-            answer = self._exporter.send(self._exporter.encode(part, self._origin))
+            answer = self._answer(self._exporter.encode(part, self._origin), refused, known)
             if answer.verdict is Verdict.REFUSED:
-                again = self._deliver_parts(part, answer, refused)
+                again = self._deliver_parts(part, answer, refused, known)
             else:
                 again = None if answer.verdict is Verdict.DELIVERED else answer
             if again is not None:
                 return again
         return None
+
+    def _answer(self, body: bytes, refused: list[tuple[str, bytes]], known: Iterator[str | None]) -> Outcome:
+        for reason in known:  # sent before an outage or a crash
+            return DELIVERED if reason is None else Outcome(Verdict.REFUSED, reason)
+        answer = self._exporter.send(body)
+        if answer.verdict in {Verdict.DELIVERED, Verdict.REFUSED}:
+            self._note_answer(answer)
+        if answer.rejected:
+            refused.append((f"{answer.rejected} rejected: {answer.reason}", body))
+        return answer
+
+    def _note_answer(self, outcome: Outcome) -> None:
+        self._answers.append(outcome.reason if outcome.verdict is Verdict.REFUSED else None)
+        self._save()
 
     def _bury(self, entry: Entry, reason: str, body: bytes) -> None:
         self._notices.warn(f"refused {self.signal}", f"a refused {entry.record.kind} is kept as a dead letter", reason)
@@ -243,7 +288,7 @@ class Lane:
         if request.batch.missing:
             self.passed["damaged"] += request.batch.missing
             self.dropped["damaged"] += request.batch.missing
-        self._request, self._failures, self.not_before = None, 0, 0.0
+        self._request, self._failures, self.not_before, self._answers = None, 0, 0.0, []
         if self._saved_segment != self.position.segment:
             self._save()
         else:
@@ -279,6 +324,7 @@ class Lane:
             dead_lettered=dict(self.dead_lettered),
             dropped=dict(self.dropped),
             unserved=self.unserved,
+            answers=tuple(self._answers),
         )
 
 

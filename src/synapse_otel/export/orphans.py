@@ -31,7 +31,8 @@ class Orphan:
 
     def is_done(self) -> bool:
         """Return whether nothing is left to do: all was delivered, or nobody takes it."""
-        return all(lane.unserved for lane in self.delivery.lanes) or self.delivery.delivered(self.last)
+        gone = not self.path.path.exists()
+        return gone or all(lane.unserved for lane in self.delivery.lanes) or self.delivery.delivered(self.last)
 
     def close(self) -> None:
         """Give the journal back, removed if it was delivered and nobody keeps it."""
@@ -47,7 +48,13 @@ def orphans(root: Path, origin: MakeOrigin, destination: Destination) -> Iterato
     A run that ended while no endpoint was configured is not among them: it is kept for `push`.
     """
     for path in journals(root):
-        if not path.is_live() and (is_crashed(path) or _was_being_sent(path)):
+        try:
+            wanted = not path.is_live() and (is_crashed(path) or _was_being_sent(path))
+        except (JournalError, OSError) as error:
+            if path.path.exists():  # else somebody else has delivered it meanwhile
+                destination.notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
+            continue
+        if wanted:
             found = adopt(path, origin, destination)
             if found:
                 yield found

@@ -17,6 +17,7 @@ from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
 from synapse_otel.export.orphans import orphans
 from synapse_otel.export.plan import ShippingPlan
+from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import FileLock
 from synapse_otel.journal.quota import enforce, was_swept_lately
@@ -28,8 +29,6 @@ TICK = 0.25
 
 GATHER = 1.0
 """Seconds in which records are gathered for a request, unless there are more than it holds, or somebody waits."""
-
-_LAST_SAVE = 1.0
 
 
 class Shipper:
@@ -55,19 +54,25 @@ class Shipper:
 
     def start(self) -> None:
         """Begin to ship."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            logger.warning("no thread can be started (%s): nothing is sent, the journal keeps what is recorded", error)
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was recorded up to now is delivered, at most `timeout` seconds; return whether it is."""
         if not self._plan.sends:
             return False
+        if not self._thread.is_alive():  # in a forked child too, where the lock below may be held for ever
+            return bool(self._own and self._own.delivered(self._journal.next_seq))
         seq, deadline = self._journal.next_seq, time.monotonic() + timeout
         if self._own:
             self._own.hurry()
         with self._wake:
             while not (self._own and self._own.delivered(seq)):
                 remaining = deadline - time.monotonic()
-                if remaining <= 0 or not self._thread.is_alive():
+                hopeless = self._own and all(lane.unserved for lane in self._own.lanes)
+                if remaining <= 0 or hopeless or not self._thread.is_alive():
                     return False
                 self._wake.notify_all()
                 self._moved.wait(min(remaining, TICK))
@@ -78,7 +83,7 @@ class Shipper:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
     def report(self) -> DeliveryReport:
@@ -94,7 +99,7 @@ class Shipper:
             lock = None  # somebody ships it already
             destination = Destination()
         else:
-            destination = self._plan.destination(self._notices)
+            destination = self._destination(path)
         own = self._own = Delivery(self._journal, self._plan.origin(self._journal.identity), destination, path)
         threads = [self._daemon(partial(self._drive, lane), lane.signal) for lane in own.lanes]
         if path and self._plan.sends:
@@ -104,13 +109,23 @@ class Shipper:
         for thread in threads:
             thread.start()
         self._keep_house(own)
-        for thread in threads:
-            thread.join(_LAST_SAVE)
+        for thread in threads:  # `stop` waits for this one only so long; the lock is held while anything is sent
+            thread.join()
         if own.delivered(self._journal.next_seq):
             own.clean_up()
         if lock:
             lock.release()
         destination.close()
+
+    def _destination(self, path: JournalPath | None) -> Destination:
+        try:
+            return self._plan.destination(self._notices)
+        except Exception as error:  # noqa: BLE001  # such as a certificate that cannot be read
+            self._notices.warn("exporters", "nothing is sent, the journal keeps all for the next start", repr(error))
+            for signal, wanted in self._plan.signals.items():
+                if path and wanted.exporter != "none":
+                    CursorFile(path.cursor(signal)).save(Cursor())  # by which a next start knows that it was to be sent
+            return Destination()
 
     def _keep_house(self, own: Delivery) -> None:
         seq, gathered = -1, 0.0
@@ -138,8 +153,10 @@ class Shipper:
 
     def _adopt(self) -> None:
         """Ship what dead processes left beside this one's journal, one after another."""
-        destination = self._plan.destination(self._notices)
+        destination = self._destination(None)
         assert self._journal.path
+        if not destination.exporters:
+            return
         for orphan in orphans(self._journal.path.run.parent, self._plan.origin, destination):
             while not self._stopping and not orphan.is_done():
                 if not orphan.delivery.step(time.monotonic()):
@@ -161,10 +178,11 @@ class Shipper:
         root = path.run.parent
         swept = 1 if was_swept_lately(root) else 0
         while not self._stopping:
-            if swept == self._journal.current_segment():
+            current = self._journal.current_segment()  # none, that is 0, once the run has ended
+            if current <= swept:
                 self._pause(0)
                 continue
-            swept = self._journal.current_segment()
+            swept = current
             with own.guard:
                 dropped = enforce(root, self._plan.quota, path)
             if dropped:

@@ -38,6 +38,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     dead_lettered: dict[str, int] = {}
     dropped: dict[str, int] = {}
     unserved: bool = False
+    answers: tuple[str | None, ...] = ()
 
 
 class CursorFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 
-from synapse_otel.journal.reader import Batch, Entry, Position
+from synapse_otel.journal.reader import FOREVER, Batch, Entry, Position
 from synapse_otel.journal.records import decode, is_dev_event
 
 MEMORY_SEGMENT = 2**31
@@ -51,10 +51,12 @@ class MemoryTail:
                 return
             self._remove(passed)
 
-    def read_into(self, batch: Batch, max_records: int, max_bytes: int) -> None:
+    def read_into(self, batch: Batch, max_records: int, max_bytes: int, until: int = FOREVER) -> None:
         """Add the records behind the batch's end to it, as `reader.Source.read` does."""
         seqs = self._seqs()
         for seq in seqs[bisect_left(seqs, batch.after.seq) :]:
+            if seq >= until:
+                break
             payload = self._items[seq]
             batch.after = Position(MEMORY_SEGMENT, 0, seq + 1)
             batch.entries.append(Entry(decode(payload), seq, batch.after))

@@ -49,6 +49,8 @@ def enforce(root: Path, quota: Quota, own: JournalPath | None = None) -> Counter
     excess = sum(journal.size() for journal in journals(root)) - quota.max_bytes
     for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments, _drop_ended):
         for journal in _oldest_first(root) if excess > 0 else ():
+            if journal == own and step in (_remove_done, _drop_ended):
+                continue  # its end may be on its way
             with _shipping(journal, own) as allowed:
                 before = journal.size()
                 for gone in step(journal) if allowed else ():

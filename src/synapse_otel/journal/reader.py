@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ _LARGEST = fmt.FRAME_OVERHEAD + fmt.MAX_RECORD
 _MOST_DAMAGE = 16 * _CHUNK
 _CLEAN = 16
 """Zero bytes after which there is nothing for now: more than any frame could begin with."""
+FOREVER = 2**63
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE}
+"""Errors of a moment: what cannot be read now is not gone."""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -58,8 +62,15 @@ class Batch:
 class Source(Protocol):
     """Something that records can be read from again and again."""
 
-    def read(self, position: Position, max_records: int, max_bytes: int) -> Batch:
-        """Return the records behind `position`: at least one if there is one, then as many as both limits allow."""
+    def read(self, position: Position, max_records: int, max_bytes: int, until: int = FOREVER) -> Batch:
+        """Return the records behind `position`: at least one if there is one, then as many as the limits allow.
+
+        Args:
+            position: Where to begin.
+            max_records: How many at most.
+            max_bytes: How many bytes of them, about.
+            until: The sequence number of the first record that is not wanted.
+        """
 
 
 class JournalReader:
@@ -90,18 +101,21 @@ class JournalReader:
                 error = fmt.JournalError(str(failure))
         raise error
 
-    def read(self, position: Position, max_records: int = 10_000, max_bytes: int = _CHUNK) -> Batch:
+    def read(
+        self, position: Position, max_records: int = 10_000, max_bytes: int = _CHUNK, until: int = FOREVER
+    ) -> Batch:
         """Return the records behind `position`: at least one if there is one, then as many as both limits allow.
 
         Raises:
             NewerFormatError: If a newer version wrote the segment.
         """
         batch = Batch(after=position)
-        while len(batch.entries) < max_records and batch.size < max_bytes:
+        while len(batch.entries) < max_records and batch.size < max_bytes and batch.after.seq < until:
             # Looked up before the segment is read: what its writer appends until it goes on is then not missed.
             following = next((index for index in self.path.segments() if index > batch.after.segment), None)
             before = batch.after
-            self._read_segment(batch, max_records, max_bytes, sealed=following is not None)
+            if not self._read_segment(batch, max_records, max_bytes, until, sealed=following is not None):
+                break
             if batch.after != before:
                 continue
             if following is None:
@@ -127,7 +141,8 @@ class JournalReader:
             if not batch.entries:
                 return position
 
-    def _read_segment(self, batch: Batch, max_records: int, max_bytes: int, *, sealed: bool) -> None:
+    def _read_segment(self, batch: Batch, max_records: int, max_bytes: int, until: int, *, sealed: bool) -> bool:
+        """Add what the segment has to `batch`; return False where it cannot be read just now."""
         file = self.path.segment(batch.after.segment)
         try:
             with _opened(file) as fd:
@@ -136,11 +151,13 @@ class JournalReader:
                 if len(data) < (size := fmt.frame_size(data)) <= _LARGEST:
                     data = os.pread(fd, size, offset)
                 before = batch.after
-                _take(batch, fmt.intact_frames(data), offset, max_records)
+                _take(batch, fmt.intact_frames(data), offset, max_records, until)
                 if batch.after == before and (sealed or data[:_CLEAN].strip(b"\0")):
-                    _take(batch, _damaged(fd, offset, _MOST_DAMAGE if sealed else _CHUNK), offset, max_records)
-        except OSError:
-            return
+                    damaged = _damaged(fd, offset, _MOST_DAMAGE if sealed else _CHUNK)
+                    _take(batch, damaged, offset, max_records, until)
+        except OSError as error:
+            return error.errno not in _PASSING
+        return True
 
 
 @contextmanager
@@ -176,9 +193,9 @@ def _damaged(fd: int, offset: int, most: int) -> Iterator[fmt.Frame]:
     yield next(fmt.intact_frames(data), None) or fmt.Frame(fmt.salvage(data), end)
 
 
-def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int) -> None:
+def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int, until: int) -> None:
     for payload, end in frames:
-        if len(batch.entries) >= max_records:
+        if len(batch.entries) >= max_records or batch.after.seq >= until:
             return
         record, seq = decoded(payload) if payload else None, batch.after.seq
         if isinstance(record, SegmentOpened):

@@ -17,7 +17,7 @@ from synapse_otel.journal import format as fmt
 from synapse_otel.journal.directory import JournalPath, create_journal, new_journal_id, run_name
 from synapse_otel.journal.locks import FileLock, remove_file
 from synapse_otel.journal.memory import MEMORY_SEGMENT, MemoryTail
-from synapse_otel.journal.reader import START, Batch, JournalReader, Position
+from synapse_otel.journal.reader import FOREVER, START, Batch, JournalReader, Position
 from synapse_otel.journal.records import Identity, Record, RunStarted, SegmentOpened, encode
 from synapse_otel.journal.segment import Segment
 
@@ -112,15 +112,15 @@ class Journal:
             if self._append_elsewhere(payload):
                 return
 
-    def read(self, position: Position, max_records: int, max_bytes: int) -> Batch:
+    def read(self, position: Position, max_records: int, max_bytes: int, until: int = FOREVER) -> Batch:
         """Return the records behind `position`, those in memory behind those on the disk."""
         memory = self.memory  # asked first: where there is one, what is on the disk is complete
         batch = Batch(after=position)
         if self.path and position.segment != MEMORY_SEGMENT:
-            batch = JournalReader(self.path).read(position, max_records, max_bytes)
-        if memory and not batch.entries:
+            batch = JournalReader(self.path).read(position, max_records, max_bytes, until)
+        if memory and not batch.entries and batch.after.seq < until:
             with self._lock:
-                memory.read_into(batch, max_records, max_bytes)
+                memory.read_into(batch, max_records, max_bytes, until)
         return batch
 
     def prepare(self) -> None:
