@@ -122,3 +122,38 @@ def test_another_process_goes_on_in_the_middle_of_the_narrowing(journal: Journal
     texts = [kept.split(":")[1] for kept in exporter.kept]
     assert texts == [str(number) for number in range(100) if number != 42]
     assert report(journal, [lane.tally]).dead_lettered == 1
+
+
+class Divided(Plain):
+    """A projection that makes eight items of each message."""
+
+    def project(self, record: Record, seq: int) -> Sequence[str]:
+        assert isinstance(record, Message)
+        return [f"{part}:{record.text}{'-poison' if part in (2, 5) else ''}" for part in range(8)]
+
+
+class Flapping(Shelf):
+    """A shelf that is away for every third request."""
+
+    def send(self, body: bytes) -> Outcome:
+        if self.requests % 3 == 2:
+            self.requests += 1
+            return Outcome(Verdict.RETRY, "away")
+        return super().send(body)
+
+
+def test_the_parts_of_a_refused_record_are_sent_once_whatever_happens_between(journal: Journal) -> None:
+    """Outages and crashes in the middle of the dividing repeat no part that was taken, nor the whole."""
+    for number in range(3):
+        journal.append(Message(1, b"", b"", str(number), "info"))
+    assert journal.path
+    exporter = Flapping("-poison")
+    for _ in range(200):
+        lane = lane_of(journal, exporter)
+        lane._projection = Divided
+        lane.step(time.monotonic() + 1000)
+        lane.save()
+    expected = [f"{part}:{number}" for number in range(3) for part in range(8) if part not in (2, 5)]
+    assert exporter.kept == expected
+    counts = report(journal, [lane.tally])
+    assert (counts.accepted, counts.dead_lettered, counts.pending) == (3, 3, 0)

@@ -145,3 +145,34 @@ def test_nothing_is_recorded_where_the_sdk_is_disabled(monkeypatch: pytest.Monke
         with pytest.raises(ValueError, match="total must be"):
             ctx.set_progress(1, 0)
     assert not journal_dir.exists()
+
+
+def test_a_certificate_that_cannot_be_read_harms_nobody(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run goes on, a person is told, and the next start with a mended configuration delivers all."""
+    monkeypatch.setenv("SYNAPSE_OTEL_FINISH_TIMEOUT", "0.3")
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    with Collector() as collector:
+        point_to(collector, protocol, monkeypatch, OTEL_EXPORTER_OTLP_CERTIFICATE=str(broken))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_endpoint.replace("http:", "https:"))
+        with RuntimeContext.open("job-1") as ctx:
+            ctx.log_message("hello")
+            assert not ctx.flush(1)
+        assert caplog.records
+        point_to(collector, protocol, monkeypatch)
+        monkeypatch.delenv("OTEL_EXPORTER_OTLP_CERTIFICATE")
+        with RuntimeContext.open("job-2"):
+            collector.wait_for(lambda c: c.messages == ["hello"])
+
+
+def test_a_header_that_cannot_be_sent_harms_nobody(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a client makes of an odd header, the run goes on and its records are kept."""
+    monkeypatch.setenv("SYNAPSE_OTEL_FINISH_TIMEOUT", "0.3")
+    with Collector() as collector:
+        point_to(collector, protocol, monkeypatch, OTEL_EXPORTER_OTLP_HEADERS="x-odd=%E2%82%AC%0A")
+        with RuntimeContext.open("job-1") as ctx:
+            ctx.log_message("hello")
+            ctx.flush(1)
+            assert ctx.report().dropped == 0
