@@ -367,7 +367,8 @@ class _LiveDisplay:
 
     def _draw(self) -> None:
         while self._live is not None and not self._printer.broken and not self._stopped.wait(REFRESH_SECONDS):
-            self._printer.guarded(self._live.refresh)
+            with _drawing:
+                self._printer.guarded(self._live.refresh)
 
     def _frame(self) -> RenderableType:
         from rich.console import Group
@@ -424,4 +425,8 @@ def _follow_into_fork() -> None:
         logger._after_fork()
 
 
+# A fork waits for the frame that is being drawn: else the child would find the lock of standard output held by a thread
+# that it does not have, and hang at its first print.
+_drawing = threading.RLock()
+os.register_at_fork(before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_drawing.release)
 os.register_at_fork(after_in_child=_follow_into_fork)

@@ -268,3 +268,41 @@ def test_threads_share_a_context(collector: Collector) -> None:
         assert ctx.flush(30)
     assert sorted(int(body.split()[1]) for body in collector.messages) == list(range(4000))
     assert len(collector.points_of("synapse.metric.x")) == 4000
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_a_receiver_that_refuses_everything_costs_no_record(collector: Collector, journal_dir: Path) -> None:
+    """Where an empty request is refused as well, as by a TLS port, nothing is buried; all arrives when it is mended."""
+    collector.fail(Status(400), times=None)
+    with RuntimeContext.open("job-1") as ctx:
+        log_numbered(ctx, 100)
+        assert not ctx.flush(1.5)
+        assert ctx.report().dead_lettered == 0
+        collector.heal()
+        assert ctx.flush(20)
+    assert numbered(collector) == list(range(100))
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_a_signal_that_was_served_before_is_not_set_aside(collector: Collector) -> None:
+    """A 404 after success, as of a proxy that reloads, is followed by another try."""
+    with RuntimeContext.open("job-1") as ctx:
+        ctx.log_message("message 0")
+        assert ctx.flush(10)
+        collector.fail(Status(404), times=2)
+        ctx.log_message("message 1")
+        assert ctx.flush(10)
+    assert numbered(collector) == [0, 1]
+
+
+def test_credentials_in_the_endpoint_are_not_shown(
+    protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is said of an endpoint leaves out the user and the password in its URL."""
+    monkeypatch.setenv("SYNAPSE_OTEL_FINISH_TIMEOUT", "0.3")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:made-up@127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    with RuntimeContext.open("job-1") as ctx:
+        assert not ctx.flush(1)
+    assert "127.0.0.1:9" in caplog.text
+    assert "made-up" not in caplog.text

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from synapse_otel.cli import sniff
 from synapse_otel.cli.network import Place, StepError, configured, uses_tls
 from synapse_otel.export.outcome import Outcome, Verdict
-from synapse_otel.export.settings import SignalSettings
+from synapse_otel.export.settings import SignalSettings, shown
 
 _UNANSWERED = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"}
 
@@ -22,7 +22,7 @@ def diagnose(outcome: Outcome, settings: SignalSettings, to: Place) -> StepError
     """
     if outcome.verdict is Verdict.DELIVERED:
         return _rejected(outcome) if outcome.rejected else None
-    said = outcome.reason.removeprefix(f"{settings.endpoint}: ")
+    said = outcome.reason.removeprefix(f"{shown(settings.endpoint)}: ")
     if isinstance(outcome.code, int):
         return _http(outcome.code, said, settings)
     if outcome.code and outcome.code not in _UNANSWERED:
@@ -41,7 +41,9 @@ def _http(status: int, said: str, settings: SignalSettings) -> StepError:
     if status in {401, 403, 407}:
         return StepError(said, _credentials(settings))
     if status in {404, 405, 501}:
-        return StepError(f"HTTP {status}: {settings.signal} are not served at {settings.endpoint}", _path(settings))
+        return StepError(
+            f"HTTP {status}: {settings.signal} are not served at {shown(settings.endpoint)}", _path(settings)
+        )
     if 300 <= status < 400:
         return StepError(said, "Redirects are not followed: set the endpoint to where it leads.")
     if status == 413:

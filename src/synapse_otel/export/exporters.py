@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from synapse_otel.export.encode import encode, metrics_data
 from synapse_otel.export.outcome import DELIVERED, Outcome, Verdict
-from synapse_otel.export.settings import Signal, SignalSettings
+from synapse_otel.export.settings import Signal, SignalSettings, shown
 from synapse_otel.projection.resource import Origin
 
 MAX_REQUEST = 4 * 1024 * 1024 - 64 * 1024
@@ -134,4 +134,5 @@ def client(settings: SignalSettings) -> Client:
 def _exporter(settings: SignalSettings) -> Exporter:
     if settings.exporter == "console":
         return ConsoleExporter(settings.signal)
-    return OtlpExporter(settings.signal, client(settings), settings.endpoint.removesuffix(f"/v1/{settings.signal}"))
+    place = shown(settings.endpoint).removesuffix(f"/v1/{settings.signal}")
+    return OtlpExporter(settings.signal, client(settings), place)

@@ -11,7 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 
 from synapse_otel.export.encode import partial_success
 from synapse_otel.export.outcome import Outcome, Verdict
-from synapse_otel.export.settings import Signal, SignalSettings
+from synapse_otel.export.settings import Signal, SignalSettings, shown
 
 _METHODS: dict[Signal, str] = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -33,7 +33,8 @@ class GrpcClient:
 
     def __init__(self, settings: SignalSettings) -> None:
         self._settings = settings
-        target = urlsplit(settings.endpoint).netloc
+        self._place = shown(settings.endpoint)
+        target = urlsplit(settings.endpoint).netloc.rpartition("@")[2]
         self._channel = (
             grpc.insecure_channel(target) if settings.insecure else grpc.secure_channel(target, _credentials(settings))
         )
@@ -66,7 +67,7 @@ class GrpcClient:
     def _failure(self, error: Any) -> Outcome:
         code: grpc.StatusCode = error.code()
         details = error.details() or ""
-        reason = f"{self._settings.endpoint}: gRPC {code.name}: {details}"
+        reason = f"{self._place}: gRPC {code.name}: {details}"
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Outcome(Verdict.UNSERVED, reason, code=code.name)
         too_large = code is grpc.StatusCode.RESOURCE_EXHAUSTED and any(text in details.lower() for text in _TOO_LARGE)

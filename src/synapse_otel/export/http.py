@@ -16,7 +16,7 @@ from requests.structures import CaseInsensitiveDict
 
 from synapse_otel.export.encode import partial_success
 from synapse_otel.export.outcome import Outcome, Verdict
-from synapse_otel.export.settings import SignalSettings
+from synapse_otel.export.settings import SignalSettings, shown
 
 Headers: TypeAlias = CaseInsensitiveDict[str]
 
@@ -31,6 +31,7 @@ class HttpClient:
 
     def __init__(self, settings: SignalSettings) -> None:
         self._settings = settings
+        self._place = shown(settings.endpoint)
         self._session = requests.Session()
         if settings.client_certificate and settings.client_key:
             self._session.cert = (settings.client_certificate, settings.client_key)
@@ -48,7 +49,7 @@ class HttpClient:
         try:
             status, headers, content = self._post(self._compressed(body))
         except requests.exceptions.RequestException as error:
-            return Outcome(Verdict.RETRY, f"{self._settings.endpoint}: {describe(error)}")
+            return Outcome(Verdict.RETRY, f"{self._place}: {describe(error)}")
         return self._outcome(status, headers, content)
 
     def close(self) -> None:
@@ -80,7 +81,7 @@ class HttpClient:
                 return body
 
     def _outcome(self, status: int, headers: Headers, content: bytes) -> Outcome:
-        reason = f"{self._settings.endpoint}: HTTP {status}"
+        reason = f"{self._place}: HTTP {status}"
         if 200 <= status < 300:
             if content.startswith(b"<") or "html" in headers.get("Content-Type", ""):
                 page = f"{reason} with a web page: something other than a collector answers"

@@ -106,6 +106,7 @@ class Lane:
         self._request: Request | None = None
         self._unsaved = False
         self._full = False
+        self._served = False
         self._failures = 0
         self._told_to_wait = False
         self.not_before = 0.0
@@ -199,6 +200,9 @@ class Lane:
                 return True
             case Verdict.REFUSED:
                 return self._narrow(request, outcome)
+            case Verdict.UNSERVED if self._served:  # it was served before: somebody reloads the configuration
+                self._back_off(outcome)
+                return False
             case Verdict.UNSERVED:
                 self.unserved = True
                 self._notices.warn(f"unserved {self.signal}", f"{self.signal} are not sent", outcome.reason)
@@ -209,6 +213,7 @@ class Lane:
                 return False
 
     def _note_success(self, request: Request, outcome: Outcome) -> None:
+        self._served = True
         self._notices.over(self._exporter.place, f"sending to {self._exporter.place} works again")
         if outcome.rejected:
             left = outcome.rejected  # of items; which ones is not said
@@ -225,6 +230,8 @@ class Lane:
             self._ends.append(entries[len(entries) // 2 - 1].after)
             self._save()
             return True
+        if not request.broken and not self._is_taken_when_empty(request):
+            return False
         if not self._answers:
             self._note_answer(outcome)
         refused: list[tuple[str, bytes]] = []
@@ -238,6 +245,20 @@ class Lane:
         self.dead_lettered[entries[0].record.kind] += bool(refused)
         self._advance(request)
         return True
+
+    def _is_taken_when_empty(self, request: Request) -> bool:
+        """Return whether an empty request is taken: else it is not the record that is refused, and nothing is buried.
+
+        A TLS port that gets plain HTTP, a wrong tenant or path may answer 400 to everything.
+        """
+        if self._served:
+            return True
+        control = self._exporter.send(self._exporter.encode([], self._origin))
+        self._served = control.verdict is Verdict.DELIVERED
+        if not self._served:
+            self._request = request
+            self._back_off(control)
+        return self._served
 
     def _deliver_parts(
         self, items: Sequence[Any], outcome: Outcome, refused: list[tuple[str, bytes]], known: Iterator[str | None]

@@ -122,6 +122,12 @@ def signal_settings(environ: Mapping[str, str] = os.environ) -> dict[Signal, Sig
     return {signal: _signal(environ, signal) for signal in SIGNALS}
 
 
+def shown(url: str) -> str:
+    """Return a URL as it may be shown: without credentials and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def sdk_disabled(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether ``OTEL_SDK_DISABLED`` turns telemetry off."""
     return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"

@@ -11,11 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 
 from synapse_otel.export.delivery import Delivery, Destination
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
-from synapse_otel.export.orphans import orphans
+from synapse_otel.export.orphans import Orphan, orphans
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
@@ -26,6 +27,8 @@ from synapse_otel.models import DeliveryReport
 
 TICK = 0.25
 """Seconds between two looks of the housekeeper."""
+
+_ORPHANS_AT_ONCE = 16
 
 GATHER = 1.0
 """Seconds in which records are gathered for a request, unless there are more than it holds, or somebody waits."""
@@ -152,18 +155,26 @@ class Shipper:
         lane.save()
 
     def _adopt(self) -> None:
-        """Ship what dead processes left beside this one's journal, one after another."""
+        """Ship what dead processes left beside this one's journal, a few at a time."""
         destination = self._destination(None)
         assert self._journal.path
         if not destination.exporters:
             return
-        for orphan in orphans(self._journal.path.run.parent, self._plan.origin, destination):
-            while not self._stopping and not orphan.is_done():
-                if not orphan.delivery.step(time.monotonic()):
-                    self._pause(orphan.delivery.waiting_until())
-            orphan.close()
-            if self._stopping:
+        found = orphans(self._journal.path.run.parent, self._plan.origin, destination)
+        active: list[Orphan] = []
+        while not self._stopping:
+            # Several, so that one whose records are not taken just now does not keep the others waiting.
+            active += islice(found, _ORPHANS_AT_ONCE - len(active))
+            if not active:
                 break
+            moved = [orphan.delivery.step(time.monotonic()) for orphan in active]
+            for orphan in [orphan for orphan in active if orphan.is_done()]:
+                orphan.close()
+                active.remove(orphan)
+            if active and not any(moved):
+                self._pause(min(orphan.delivery.waiting_until() for orphan in active))
+        for orphan in active:
+            orphan.close()
         destination.close()
 
     def _pause(self, until: float) -> None:
