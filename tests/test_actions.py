@@ -33,7 +33,7 @@ class Recorder(BaseLogger):
     def _on_metrics(self, category, metrics):
         self.calls.append(("metrics", category, dict(metrics)))
 
-    def set_action(self, name):
+    def set_action(self, name, category=None):
         self.calls.append(("action", name))
 
 

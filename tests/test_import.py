@@ -39,7 +39,7 @@ class Rule:
 
 
 NETWORKS = ("requests", "urllib3", "urllib.request", "grpc", "socket", "ssl", "http", "socketserver", "asyncio")
-LOGGERS = ("otel_logger", "run_identity", "run_end", "span_scope")
+LOGGERS = ("otel_logger", "process_identity", "run_identity", "run_end", "span_scope")
 STANDS_ON_TOP = ("cli", "sdk", "testing")
 
 RULES = {
@@ -59,7 +59,7 @@ RULES = {
     ),
     "the loggers record into the journal; what ships is imported for a run, not with the package": Rule(
         who=LOGGERS,
-        project=("journal", "values", "secret_keys", "models", "logger", *LOGGERS),
+        project=("journal", "values", "secret_keys", "models", "logger", "projection.names", *LOGGERS),
         late=("export", "console"),
     ),
     "values and keys stand alone": Rule(who=("values", "secret_keys", "models"), project=()),

@@ -350,13 +350,21 @@ class BaseLogger(ABC):
         data = dict(check_mapping("data", data))
         self._log_impl(event, data, file_text(file), self._current_step_or(step), level)
 
-    def log_message(self, message: object, level: LogLevel | str = LogLevel.INFO, *, step: str | None = None) -> None:
+    def log_message(
+        self,
+        message: object,
+        level: LogLevel | str = LogLevel.INFO,
+        *,
+        step: str | None = None,
+        key: str | None = None,
+    ) -> None:
         """Record a message to the user.
 
         Args:
             message: The text; anything else is converted with `str`.
             level: A `LogLevel`, or its value as a string in any case.
             step: The step it belongs to; the current one by default.
+            key: The code of a message that there is in several languages, such as the Synapse SDK's `LogMessageCode`.
 
         Raises:
             TypeError: `level` is none.
@@ -364,7 +372,8 @@ class BaseLogger(ABC):
         """
         self._check_open("log_message")
         level = check_level(level)
-        self._log_impl("message", {"content": text(message)}, None, self._current_step_or(step), level)
+        data = {"content": text(message)} | ({} if key is None else {"key": key})
+        self._log_impl("message", data, None, self._current_step_or(step), level)
 
     def log_dev_event(self, message: object, data: Mapping[str, Any] | None = None) -> None:
         """Record something for the plugin's developer, at the level DEBUG; users do not see it.
@@ -559,8 +568,8 @@ class BaseLogger(ABC):
         """Environment variables that make a child process part of this run."""
         return {}
 
-    def set_action(self, name: str) -> None:  # noqa: B027
-        """The run runs this action."""
+    def set_action(self, name: str, category: str | None = None) -> None:  # noqa: B027
+        """The run runs this action, of a plugin of this category."""
 
     @property
     def status(self) -> RunStatus:

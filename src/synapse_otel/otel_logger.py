@@ -128,6 +128,7 @@ class OTelLogger(BaseLogger):
         )
         self._slots: dict[str | None, _Slot] = {}
         self._renamed = False
+        self._rests_with = "completed", ""
         self._last_beat = identity.started
         self._console = console if isinstance(console, BaseLogger) else _console(plan) if console else None
         self._shipper: Shipper | None = None
@@ -209,20 +210,27 @@ class OTelLogger(BaseLogger):
             return
         self._log(level, event, data, file, step)
 
-    def log_message(self, message: object, level: LogLevel | str = LogLevel.INFO, *, step: str | None = None) -> None:
+    def log_message(
+        self,
+        message: object,
+        level: LogLevel | str = LogLevel.INFO,
+        *,
+        step: str | None = None,
+        key: str | None = None,
+    ) -> None:
         """Record a message to the user, see `BaseLogger.log_message`."""
-        if type(message) is str and step is None and not self._renamed and not self._is_finished:
+        if type(message) is str and step is key is None and not self._renamed and not self._is_finished:
             known = _LEVELS.get(level) if isinstance(level, str) else None
             if known is not None and len(message) <= _MAX_STRING:
                 try:
                     self._append(rec.Message(_now(), *self._scope.where(), message, known))
                 except _UNENCODABLE:
-                    self._log_message(message, level, step)
+                    self._log_message(message, level, step, key)
                     return
                 if self._console is not None:
                     self._console.log_message(message, known)
                 return
-        self._log_message(message, level, step)
+        self._log_message(message, level, step, key)
 
     def log_dev_event(self, message: object, data: Mapping[str, Any] | None = None) -> None:
         """Record something for the plugin's developer, see `BaseLogger.log_dev_event`."""
@@ -327,10 +335,11 @@ class OTelLogger(BaseLogger):
         if self._console is not None:
             self._console.log(known, name, values, path, named)
 
-    def _log_message(self, message: object, level: object, step: str | None) -> None:
+    def _log_message(self, message: object, level: object, step: str | None, key: str | None) -> None:
         self._check_open("log_message")
         known, clean, named = check_level(level), text(message), self._named_step(step)
-        self._append(rec.Message(_now(), *self._scope.where(), clean, known, named))
+        code = None if key is None else text(key)
+        self._append(rec.Message(_now(), *self._scope.where(), clean, known, named, code))
         if self._console is not None:
             self._console.log_message(clean, known, step=named)
 
@@ -378,10 +387,10 @@ class OTelLogger(BaseLogger):
         self._renamed = step is not None
         self._slots.pop(None, None)
 
-    def set_action(self, name: str) -> None:
-        """Note the action that the run executes: the attribute ``synapse.action`` of its span."""
+    def set_action(self, name: str, category: str | None = None) -> None:
+        """Note what the run executes: ``synapse.action`` and ``synapse.action.category`` of its span."""
         if not self._is_finished:
-            self._append(rec.ActionNamed(_now(), text(name)))
+            self._append(rec.ActionNamed(_now(), text(name), text(category or "")))
 
     def _on_step_start(self, step: StepHandle) -> None:
         assert isinstance(step, SpanStep)
@@ -444,6 +453,22 @@ class OTelLogger(BaseLogger):
         self._ended = True
         self._append(rec.LogEnded(_now(), *self._scope.where()))
         self.flush(self._settings.finish_timeout)
+
+    def rest(self, error: BaseException | None = None) -> None:
+        """Note that this process has done all that it was given: should it be ended now, its run has not crashed.
+
+        For worker processes, which are kept for more work, and ended without notice when there is none.
+
+        Args:
+            error: What the work failed with; from then on the run has failed, however it goes on.
+        """
+        if self._is_finished:
+            return
+        self._write_pending()
+        if error is not None:
+            self._record_exception(error, b"")
+            self._rests_with = "failed", text(error)
+        self._append(rec.Rested(_now(), *self._rests_with))
 
     def leave_context(self) -> None:
         """Let the running context be as it was before the run."""

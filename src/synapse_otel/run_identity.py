@@ -15,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from synapse_otel.journal.directory import new_journal_id
 from synapse_otel.journal.records import Identity
+from synapse_otel.process_identity import process_attributes
 from synapse_otel.span_scope import current_context
 from synapse_otel.values import Limits, text
 
@@ -84,5 +85,5 @@ def _resource(journal_id: str, service_version: str, version: str) -> dict[str, 
         "telemetry.distro.version": version,
     }
     sdk = {key: value for key, value in Resource.create().attributes.items() if key.startswith("telemetry.sdk.")}
-    merged = {**own, **sdk, **OTELResourceDetector().detect().attributes}
+    merged = {**own, **process_attributes(), **sdk, **OTELResourceDetector().detect().attributes}
     return {key: value for key, value in merged.items() if isinstance(value, str | int | float | bool)}

@@ -27,7 +27,9 @@ VERSION_1 = {
     "9907cf17979cfe362a0000c400c400a473617665a4696e666f81a16b93c0c3a176a5612e706e67a474657374": rec.Event(
         T, b"", b"", "save", "info", {"k": [None, True, "v"]}, "a.png", "test"
     ),
-    "9708cf17979cfe362a0000c400c400a668c3a96c6c6fa4696e666fc0": rec.Message(T, b"", b"", "héllo", "info"),
+    "9808cf17979cfe362a0000c400c400a668c3a96c6c6fa4696e666fc0a4434f4445": rec.Message(
+        T, b"", b"", "héllo", "info", None, "CODE"
+    ),
     "9609cf17979cfe362a0000c400c400a364657681a178cb7ff0000000000000": rec.DevEvent(T, b"", b"", "dev", {"x": inf}),
     "970acf17979cfe362a0000c4083132333435363738c400aa56616c75654572726f72a3626164a954726163656261636b": (
         rec.ExceptionRecorded(T, SPAN, b"", "ValueError", "bad", "Traceback")
@@ -35,11 +37,14 @@ VERSION_1 = {
     "940bcf17979cfe362a0000c400c400": rec.LogEnded(T, b"", b""),
     "920ccf17979cfe362a0000": rec.Heartbeat(T),
     "930dcf17979cfe362a000081a96465765f6576656e7403": rec.Dropped(T, {"dev_event": 3}),
-    "930ecf17979cfe362a0000a5747261696e": rec.ActionNamed(T, "train"),
+    "940ecf17979cfe362a0000a5747261696eae6e657572616c5f6e6574776f726b": rec.ActionNamed(T, "train", "neural_network"),
+    "940fcf17979cfe362a0000a9636f6d706c65746564a0": rec.Rested(T),
 }
-"""What version 1 wrote, which every later version reads as this. Never change a line here: add some."""
+"""What this version writes, and every later one reads as this. A line whose record grew moves to the ones below."""
 
 BEFORE_DEFAULTS = {
+    "9708cf17979cfe362a0000c400c400a668c3a96c6c6fa4696e666fc0": rec.Message(T, b"", b"", "héllo", "info"),
+    "930ecf17979cfe362a0000a5747261696e": rec.ActionNamed(T, "train"),
     "9302cf17979cfe362a0000a66661696c6564": rec.RunEnded(T, "failed"),
     "9705cf17979cfe362a0000c400c400a5747261696e0102": rec.Progress(T, b"", b"", "train", 1, 2),
     "9708cf17979cfe362a0000c400c400a16da4696e666fa173": rec.Message(T, b"", b"", "m", "info", "s"),

@@ -78,7 +78,7 @@ def test_a_record_that_is_too_large_is_refused_and_costs_nothing_else(tmp_path: 
     journal = open_journal(tmp_path)
     with pytest.raises(RecordTooLargeError) as caught:
         journal.append(message("x" * fmt.MAX_RECORD))
-    assert str(caught.value) == "a record has 262178 bytes, expected at most 262144"
+    assert str(caught.value) == "a record has 262179 bytes, expected at most 262144"
     for value, error in ((object(), TypeError), (2**70, OverflowError)):
         with pytest.raises(error):
             journal.append(DevEvent(T, b"", b"", "x", {"value": value}))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from synapse_otel.export.delivery import Delivery, Destination
 from synapse_otel.export.settings import SIGNALS
 from synapse_otel.journal.cursor import CursorFile
-from synapse_otel.journal.directory import JournalPath, journals
+from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.locks import FileLock
 from synapse_otel.journal.reader import JournalReader
@@ -42,12 +41,12 @@ class Orphan:
         self.lock.release()
 
 
-def orphans(root: Path, origin: MakeOrigin, destination: Destination) -> Iterator[Orphan]:
-    """Yield the journals under `root` that were left undelivered, each closed and locked for this process.
+def orphans(among: Iterable[JournalPath], origin: MakeOrigin, destination: Destination) -> Iterator[Orphan]:
+    """Yield the journals of `among` that were left undelivered, each closed and locked for this process.
 
     A run that ended while no endpoint was configured is not among them: it is kept for `push`.
     """
-    for path in journals(root):
+    for path in among:
         try:
             wanted = not path.is_live() and (is_crashed(path) or _was_being_sent(path))
         except (JournalError, OSError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 
@@ -19,7 +19,7 @@ from synapse_otel.export.notices import Notices, logger
 from synapse_otel.export.orphans import Orphan, orphans
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.journal.cursor import Cursor, CursorFile
-from synapse_otel.journal.directory import JournalPath
+from synapse_otel.journal.directory import JournalPath, journals, journals_of
 from synapse_otel.journal.locks import FileLock
 from synapse_otel.journal.quota import enforce, was_swept_lately
 from synapse_otel.journal.writer import Journal
@@ -29,6 +29,12 @@ TICK = 0.25
 """Seconds between two looks of the housekeeper."""
 
 _ORPHANS_AT_ONCE = 16
+
+_LOOK_AROUND = 5.0
+"""Seconds between two looks for processes of the same run that died."""
+
+_LAST_LOOK = 1.0
+"""Seconds that the end of a run gives to what such processes left."""
 
 GATHER = 1.0
 """Seconds in which records are gathered for a request, unless there are more than it holds, or somebody waits."""
@@ -155,14 +161,24 @@ class Shipper:
         lane.save()
 
     def _adopt(self) -> None:
-        """Ship what dead processes left beside this one's journal, a few at a time."""
+        """Ship what dead processes left: at the start of any run, from then on of this one, once more at its end."""
         destination = self._destination(None)
         assert self._journal.path
+        run = self._journal.path.run
         if not destination.exporters:
             return
-        found = orphans(self._journal.path.run.parent, self._plan.origin, destination)
-        active: list[Orphan] = []
+        self._adopt_all(orphans(journals(run.parent), self._plan.origin, destination), 0.0)
         while not self._stopping:
+            with self._wake:
+                self._wake.wait_for(lambda: self._stopping, _LOOK_AROUND)
+            grace = time.monotonic() + _LAST_LOOK
+            self._adopt_all(orphans(journals_of(run), self._plan.origin, destination), grace)
+        destination.close()
+
+    def _adopt_all(self, found: Iterator[Orphan], grace: float) -> None:
+        """Ship `found`, until that is done, or the run has ended and the time `grace` has come."""
+        active: list[Orphan] = []
+        while not self._stopping or time.monotonic() < grace:
             # Several, so that one whose records are not taken just now does not keep the others waiting.
             active += islice(found, _ORPHANS_AT_ONCE - len(active))
             if not active:
@@ -172,10 +188,11 @@ class Shipper:
                 orphan.close()
                 active.remove(orphan)
             if active and not any(moved):
+                if self._stopping:
+                    break
                 self._pause(min(orphan.delivery.waiting_until() for orphan in active))
         for orphan in active:
             orphan.close()
-        destination.close()
 
     def _pause(self, until: float) -> None:
         """Wait for new records, or for the time at which a back-off ends."""

@@ -119,6 +119,7 @@ class Message(Record, frozen=True, tag=8):
     text: str
     level: str
     step: str | None = None
+    key: str | None = None
 
 
 class DevEvent(Record, frozen=True, tag=_DEV_EVENT):
@@ -173,6 +174,16 @@ class ActionNamed(Record, frozen=True, tag=14):
     kind = "run"
 
     name: str
+    category: str = ""
+
+
+class Rested(Record, frozen=True, tag=15):
+    """The process has done all that it was given: if it dies now, its run has ended so, at this time."""
+
+    kind = "run"
+
+    status: str = "completed"
+    message: str = ""
 
 
 AnyRecord: TypeAlias = (
@@ -191,6 +202,7 @@ AnyRecord: TypeAlias = (
     | Heartbeat
     | Dropped
     | ActionNamed
+    | Rested
 )
 
 encode: Callable[[Record], bytes] = msgspec.msgpack.Encoder().encode

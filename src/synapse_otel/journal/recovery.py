@@ -11,18 +11,26 @@ from synapse_otel.journal.cursor import saved_cursors
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import FileLock, open_private, remove_file, replace_file
 from synapse_otel.journal.reader import START, JournalReader, Position
-from synapse_otel.journal.records import Identity, RunEnded, SegmentOpened, encode
+from synapse_otel.journal.records import Heartbeat, Identity, Rested, RunEnded, SegmentOpened, encode
 
 CRASHED = "crashed"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a journal ends: its last known time, the position behind its last record, and whether the run was ended."""
+    """How a journal ends.
+
+    Attributes:
+        last: Its last known time.
+        position: Behind its last record.
+        ended: Whether the run was ended.
+        rested: Where the process had done all that it was given: how that ended.
+    """
 
     last: int
     position: Position
     ended: bool
+    rested: Rested | None = None
 
 
 def ending(path: JournalPath) -> Ending:
@@ -39,7 +47,9 @@ def ending(path: JournalPath) -> Ending:
 
 
 def close_crashed(path: JournalPath) -> bool:
-    """End the run of a dead process as crashed, at its last known time; return whether that was necessary.
+    """End the run of a dead process at its last known time; return whether that was necessary.
+
+    It has crashed, unless the process had done all that it was given.
 
     The record goes into a segment of its own, so that a torn tail stays as it is and the same record is read by
     everybody who ships or shows the run. Nothing happens to the journal of a living process, nor to one that ended.
@@ -64,10 +74,15 @@ def close_crashed(path: JournalPath) -> bool:
 
 def _ending(reader: JournalReader, begin: Position, started: int) -> Ending | None:
     last, position, ended = started, begin, False
+    rested: Rested | None = None
     for entry in reader.entries(begin):
-        last, position = max(last, entry.record.t), entry.after
+        position = entry.after
+        if rested and isinstance(entry.record, Heartbeat):
+            continue  # the run has ended when there was nothing left to do
+        last = max(last, entry.record.t)
         ended = ended or isinstance(entry.record, RunEnded)
-    return Ending(last, position, ended) if position != begin else None
+        rested = entry.record if isinstance(entry.record, Rested) else None
+    return Ending(last, position, ended, rested) if position != begin else None
 
 
 def _write_end(path: JournalPath, identity: Identity, found: Ending) -> None:
@@ -75,10 +90,10 @@ def _write_end(path: JournalPath, identity: Identity, found: Ending) -> None:
     reached = [place for cursor in saved_cursors(path) for place in (cursor.position, *cursor.ends)]
     index = 1 + max(place.segment for place in (found.position, *reached, *map(Position, path.segments())))
     seq = max(place.seq for place in (found.position, *reached))
-    records = (
-        SegmentOpened(found.last, seq),
-        RunEnded(found.last, CRASHED, "the process died without ending the run"),
-    )
+    end = RunEnded(found.last, CRASHED, "the process died without ending the run")
+    if found.rested is not None:
+        end = RunEnded(found.last, found.rested.status, found.rested.message)
+    records = (SegmentOpened(found.last, seq), end)
     content = fmt.pack_header(identity) + b"".join(fmt.pack_frame(encode(record)) for record in records)
     replace_file(path.path / "recovered", path.segment(index), content)
 

@@ -74,8 +74,8 @@ class LogProjection:
         return self._log(record, seq, "warning", names.LOG_DROPPED, body, {names.DROPPED: record.counts})
 
     def _message(self, record: rec.Message, seq: int) -> ReadableLogRecord:
-        text = self._redact(record.text)
-        return self._log(record, seq, record.level, names.LOG_MESSAGE, text, self._levelled(record))
+        text, key = self._redact(record.text), {} if record.key is None else {names.MESSAGE_KEY: record.key}
+        return self._log(record, seq, record.level, names.LOG_MESSAGE, text, self._levelled(record) | key)
 
     def _event(self, record: rec.Event, seq: int) -> ReadableLogRecord:
         name = self._redact(record.name)

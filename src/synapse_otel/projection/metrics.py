@@ -39,7 +39,7 @@ class Series(NamedTuple):
     """A gauge with one set of attributes; the id names both, and is what backends tell series apart by."""
 
     instrument: Instrument
-    attributes: dict[str, str]
+    attributes: dict[str, str | int]
     id: tuple[str, ...]
 
 
@@ -158,7 +158,10 @@ class MetricProjection:
 
     def _new_series(self, instrument: Instrument, *category_and_key: str) -> Series:
         shown = [self._origin.redactor.text(text) for text in category_and_key]
-        attributes = {names.JOB_ID: self._origin.identity.job_id}
+        attributes: dict[str, str | int] = {names.JOB_ID: self._origin.identity.job_id}
+        rank = self._origin.identity.resource.get(names.RANK)
+        if isinstance(rank, int):  # a stock Prometheus has no other label to compare ranks by
+            attributes[names.RANK] = rank
         attributes |= dict(zip((names.CATEGORY, names.METRIC_KEY), shown, strict=False))
         return Series(instrument, attributes, (instrument[0], *shown))
 

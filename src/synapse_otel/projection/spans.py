@@ -96,7 +96,7 @@ class SpanProjection:
             case rec.RunStarted():
                 return self._run_started(record.t)
             case rec.ActionNamed():
-                self._name_action(record.name)
+                self._name_action(record)
             case rec.StepStarted():
                 self._start_step(record)
             case rec.StepEnded():
@@ -117,11 +117,13 @@ class SpanProjection:
             Ended(Open(names.RUN_STARTED, marker, self._root, t, {**root.attributes, names.RUN_NAME: root.name}), t)
         ]
 
-    def _name_action(self, name: str) -> None:
+    def _name_action(self, record: rec.ActionNamed) -> None:
         root = self._state.spans[self._root]
-        root.attributes[names.ACTION] = self._redact(name)
+        root.attributes[names.ACTION] = self._redact(record.name)
+        if record.category:
+            root.attributes[names.ACTION_CATEGORY] = self._redact(record.category)
         if self._origin.identity.name == names.DEFAULT_RUN:
-            root.name = self._root_name(name)
+            root.name = self._root_name(record.name)
 
     def _start_step(self, record: rec.StepStarted) -> None:
         if not is_span_id(record.span) or record.span in self._state.spans:
@@ -176,6 +178,8 @@ class SpanProjection:
 
     def _message(self, record: rec.Message) -> list[Ended]:
         own = {names.MESSAGE: self._redact(record.text)} | self._levelled(record)
+        if record.key is not None:
+            own[names.MESSAGE_KEY] = record.key
         if record.level in names.FAILURE_LEVELS:
             self._span(record.span).error = own[names.MESSAGE]
         return self._hold(record, names.EVENT_MESSAGE, {}, own)
