@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -33,10 +32,11 @@ from synapse_otel.logger import (
     file_text,
 )
 from synapse_otel.models import DeliveryReport, LogLevel, ProgressData
-from synapse_otel.run_end import close_at_end, close_at_end_of_child, closed
+from synapse_otel.run_end import close_at_end, close_at_end_of_child, closed, see_off_at_end
 from synapse_otel.run_identity import new_identity
 from synapse_otel.secret_keys import SecretKeys
 from synapse_otel.span_scope import SpanScope, SpanStep
+from synapse_otel.stacktraces import stacktrace
 from synapse_otel.values import DEFAULT_LIMITS, Limits, plain, text
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ COALESCE = 50_000_000
 
 HEARTBEAT = 15_000_000_000
 """Nanoseconds between two records that say that the process lives."""
+
+RUN_NAME = "SYNAPSE_OTEL_RUN_NAME"
+"""The variable of a child process that names the run it is a part of."""
 
 _STOP_TIMEOUT = 2.0
 """Seconds that the end of a run waits for its threads, after it waited for the delivery."""
@@ -149,6 +152,8 @@ class OTelLogger(BaseLogger):
         self._append = self._journal.append
         self._append(rec.RunStarted(identity.started))
         self._start_shipper(plan)
+        if self._journal.path is not None and not identity.worker:
+            see_off_at_end(self._journal.path, plan)
 
     # -- the hot path
 
@@ -415,7 +420,7 @@ class OTelLogger(BaseLogger):
 
     def _record_exception(self, error: BaseException, span: bytes) -> None:
         kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-        self._append(rec.ExceptionRecorded(_now(), span, b"", kind, text(error), text(_stacktrace(error))))
+        self._append(rec.ExceptionRecorded(_now(), span, b"", kind, text(error), text(stacktrace(error))))
 
     # -- delivery
 
@@ -518,6 +523,7 @@ class OTelLogger(BaseLogger):
         return {
             "TRACEPARENT": self._scope.traceparent(),
             "SYNAPSE_JOB_ID": self._identity.job_id,
+            RUN_NAME: self._identity.name,
             "SYNAPSE_OTEL_JOURNAL_DIR": str(self._settings.journal_dir),
         }
 
@@ -580,13 +586,6 @@ def _say_degraded(error: OSError) -> None:
     from synapse_otel.export.notices import logger
 
     logger.warning("the journal cannot be written (%s): records are kept in memory and go with the process", error)
-
-
-def _stacktrace(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception as failure:  # noqa: BLE001  # a foreign __str__ may raise anything
-        return f"{type(error).__name__} (its traceback cannot be printed: {type(failure).__name__})"
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

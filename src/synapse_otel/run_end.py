@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from synapse_otel.models import RunStatus
 
 if TYPE_CHECKING:
+    from synapse_otel.export.plan import ShippingPlan
+    from synapse_otel.journal.directory import JournalPath
     from synapse_otel.logger import BaseLogger
 
 _unfinished: weakref.WeakSet[BaseLogger] = weakref.WeakSet()
+_recorded: dict[JournalPath, ShippingPlan] = {}
 
 
 def close_at_end(logger: BaseLogger) -> None:
@@ -26,6 +29,11 @@ def closed(logger: BaseLogger) -> None:
     _unfinished.discard(logger)
 
 
+def see_off_at_end(path: JournalPath, plan: ShippingPlan) -> None:
+    """When the interpreter ends, deliver what the workers of the run left that `path` belongs to."""
+    _recorded[path] = plan
+
+
 def close_at_end_of_child(logger: BaseLogger) -> None:
     """Finish `logger` when a forked `multiprocessing` child ends, which it does without the exit handlers."""
     if "multiprocessing.util" in sys.modules:
@@ -36,6 +44,7 @@ def close_at_end_of_child(logger: BaseLogger) -> None:
 
 # A forked child did not open its parent's runs; one that goes on with a run says so anew.
 os.register_at_fork(after_in_child=_unfinished.clear)
+os.register_at_fork(after_in_child=_recorded.clear)
 
 
 @atexit.register
@@ -47,3 +56,8 @@ def _close_all() -> None:
     status = RunStatus.COMPLETED if error is None else RunStatus.FAILED
     for logger in list(_unfinished):
         logger.finish(status, error)
+    for path, plan in _recorded.items():
+        if path.run.exists():  # where no worker left anything, it went with the delivery
+            from synapse_otel.export.farewell import see_off
+
+            see_off(path.run, {own.journal_id for own in _recorded}, plan)

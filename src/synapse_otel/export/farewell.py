@@ -1,0 +1,58 @@
+"""What a process does for its run when it ends itself: deliver what the workers of the run left, which end with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+from synapse_otel.export.delivery import Destination
+from synapse_otel.export.orphans import Orphan, orphans
+from synapse_otel.export.plan import ShippingPlan
+from synapse_otel.journal.directory import JournalPath, journals_of
+from synapse_otel.journal.format import JournalError
+from synapse_otel.journal.recovery import ending
+
+_TIMEOUT = 2.0
+_PAUSE = 0.02
+
+
+def see_off(run: Path, own: Set[str], plan: ShippingPlan) -> None:
+    """Deliver what other processes of a run left that are dead, or at rest, and about to be ended; for two seconds.
+
+    Args:
+        run: The directory of the run.
+        own: The journals in it that are this process's, by their ids.
+        plan: How it is shipped.
+    """
+    if not plan.sends or not any(_others(run, own)):
+        return
+    deadline = time.monotonic() + _TIMEOUT
+    destination = plan.destination()
+    try:
+        while True:
+            for orphan in orphans(_others(run, own), plan.origin, destination):
+                _deliver(orphan, deadline)
+            if time.monotonic() > deadline or not any(_is_about_to_end(path) for path in _others(run, own)):
+                return
+            time.sleep(_PAUSE)
+    finally:
+        destination.close()
+
+
+def _others(run: Path, own: Set[str]) -> Iterator[JournalPath]:
+    return (path for path in journals_of(run) if path.journal_id not in own)
+
+
+def _is_about_to_end(path: JournalPath) -> bool:
+    try:
+        return path.is_live() and ending(path).rested is not None
+    except (JournalError, OSError):
+        return False
+
+
+def _deliver(orphan: Orphan, deadline: float) -> None:
+    while not orphan.is_done() and time.monotonic() < deadline:
+        if not orphan.delivery.step(time.monotonic()):
+            time.sleep(_PAUSE)
+    orphan.close()

@@ -1,0 +1,239 @@
+"""A run for every action of the Synapse SDK: with its name, its category, its outcome and what it raised."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from synapse_otel.sdk.patching import Function, Patches, Standin, subclasses
+from synapse_otel.sdk.runs import Run, notices, plain_name, runs
+
+# -- runs
+
+
+@contextmanager
+def running_action(subject: Any, ctx: Any) -> Iterator[None]:
+    """Run what is inside as an action: in the run that awaits one, else in a run of its own.
+
+    Args:
+        subject: The action, or its class or function.
+        ctx: The SDK's context, whose logger reports to the run.
+    """
+    logger = getattr(ctx, "logger", None)
+    awaiting = _awaiting(logger)
+    run = awaiting or runs.open("action", action_name(subject), job_id=getattr(ctx, "job_id", None))
+    if run is None:
+        yield
+        return
+    run.subject = subject
+    run.core.set_action(action_name(subject), plain_name(_marked(subject, "category")))
+    try:
+        with runs.running(run, logger):
+            yield
+    except BaseException as error:
+        # A process is not to outlive the failure of its action in the records: the rest is what ends it.
+        if awaiting is None or run.opened_by == "process":
+            _close(run, error)
+        run.error = error
+        raise
+    if awaiting is None:
+        _close(run)
+
+
+@contextmanager
+def hosting(name: str, job_id: object = None, *, subject: object = None) -> Iterator[Run | None]:
+    """Run what is inside as one run: what executes an action, from before it is loaded until after it is done.
+
+    Args:
+        name: The run's name.
+        job_id: The job; that of the run around it, or of the environment, by default.
+        subject: What it executes, where that is no single action, so that no action takes the run for its own.
+    """
+    run = runs.open("host", name, job_id=job_id)
+    if run is None:
+        yield None
+        return
+    run.subject = subject
+    try:
+        with runs.running(run):
+            yield run
+    except BaseException as error:
+        _close(run, error)
+        raise
+    _close(run)
+
+
+def action_name(subject: Any) -> str:
+    """Return the name of an action, its class or function, or of the entrypoint of one."""
+    if isinstance(subject, str):
+        return subject.rpartition(".")[2]
+    name = _marked(subject, "name")
+    kind = subject if isinstance(subject, type) or inspect.isroutine(subject) else type(subject)
+    return plain_name(name) or str(getattr(kind, "__name__", "run"))
+
+
+def _marked(subject: Any, what: str) -> Any:
+    """Return what a class says of its action as an attribute, and a function as a mark of its decorator."""
+    of_class = "action_name" if what == "name" else what
+    return getattr(subject, f"_action_{what}", None) or getattr(subject, of_class, None)
+
+
+def _awaiting(logger: object) -> Run | None:
+    candidates = (None if logger is None else runs.bound(logger), runs.current())
+    return next((run for run in candidates if run is not None and run.awaits_action), None)
+
+
+def _close(run: Run, error: BaseException | None = None) -> None:
+    try:
+        runs.close(run, error)
+    except Exception:
+        notices.exception("a run could not be ended")
+
+
+# -- actions
+
+
+def instrument_base(base: type, patches: Patches) -> None:
+    """Let `BaseAction`, and what is derived from it, run in runs."""
+    for cls in [base, *subclasses(base)]:
+        instrument_dispatch(cls, patches)
+    patches.wrap(base, "run", _ran)
+    patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, patches))
+
+
+def instrument_dispatch(cls: type, patches: Patches) -> None:
+    """Let a class that dispatches in a way of its own do so in a run."""
+    patches.wrap(cls, "dispatch", _dispatched)
+
+
+def _instrumenting_its_class(patches: Patches, original: Function) -> Function:
+    @functools.wraps(original)
+    def __init__(action: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the name that is shown in tracebacks
+        # Only now: a class that came by value from another process gets its methods after it was made.
+        for cls in type(action).__mro__[:-1]:
+            patches.wrap(cls, "run", _ran)
+            patches.wrap(cls, "execute", _ran)
+        original(action, *args, **kwargs)
+
+    return __init__
+
+
+def _dispatched(original: Function) -> Function:
+    @functools.wraps(original)
+    def dispatch(cls: Any, params: Any, ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        with _unless_running(cls, ctx):
+            return original(cls, params, ctx, *args, **kwargs)
+
+    return dispatch
+
+
+def _ran(original: Function) -> Function:
+    @functools.wraps(original)
+    def ran(action: Any, *args: Any, **kwargs: Any) -> Any:
+        with _unless_running(action, getattr(action, "ctx", None)):
+            return original(action, *args, **kwargs)
+
+    return ran
+
+
+def _unless_running(subject: Any, ctx: Any) -> Any:
+    """Run an action, unless it is the one that runs: dispatched, and now called by its base class or its steps."""
+    run = runs.current()
+    if run is not None and run.subject is type(subject):
+        run.subject = subject  # the instance of the class that was dispatched
+    return nullcontext() if run is not None and run.subject is subject else running_action(subject, ctx)
+
+
+def instrument_decorator(module: Any, patches: Patches, everywhere: Callable[[object, object], None]) -> None:
+    """Let functions that are decorated as actions from now on run in runs.
+
+    Args:
+        module: Where the decorator `action` is defined.
+        patches: What was replaced.
+        everywhere: Replaces an object by another one in all modules of the SDK.
+    """
+    original = module.action
+
+    @functools.wraps(original)
+    def action(*args: Any, **kwargs: Any) -> Any:
+        decorate = original(*args, **kwargs)
+
+        @functools.wraps(decorate)
+        def decorated(function: Function) -> Any:
+            def run(*call: Any, **named: Any) -> Any:
+                ctx = next((value for value in (*call, *named.values()) if _is_context(value)), None)
+                if ctx is None or not patches.active:
+                    return function(*call, **named)
+                with _unless_running(marked, ctx):
+                    return function(*call, **named)
+
+            marked = decorate(Standin(function, run))
+            return marked
+
+        return decorated
+
+    patches.put(module, "action", action)
+    everywhere(original, action)
+
+
+def _is_context(value: object) -> bool:
+    return any(cls.__name__ == "RuntimeContext" and cls.__module__.startswith("synapse_sdk.") for cls in type(value).__mro__)
+
+
+# -- what executes actions
+
+
+def instrument_executor(cls: type, method: str, patches: Patches) -> None:
+    """Let an executor, whose method's first argument is an action or its entrypoint, be the host of each action."""
+
+    def hosting_it(original: Function) -> Function:
+        @functools.wraps(original)
+        def execute(executor: Any, action: Any, *args: Any, **kwargs: Any) -> Any:
+            with hosting(action_name(action), getattr(executor, "_job_id", None)):
+                return original(executor, action, *args, **kwargs)
+
+        return execute
+
+    patches.wrap(cls, method, hosting_it)
+
+
+def instrument_pipeline(cls: type, method: str, actions: Callable[..., list[Any]], patches: Patches) -> None:
+    """Let what executes several actions be a run, in which each of them is a run of its own.
+
+    Args:
+        cls: The class.
+        method: Its method that executes.
+        actions: Returns the actions, from what the method is called with.
+        patches: What was replaced.
+    """
+
+    def hosting_them(original: Function) -> Function:
+        @functools.wraps(original)
+        def execute(pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+            ctx = next((value for value in (*args, *kwargs.values()) if _is_context(value)), None)
+            job_id = getattr(ctx, "job_id", None) or getattr(pipeline, "_run_id", None)
+            with hosting("pipeline", job_id, subject=pipeline) as run:
+                if run is not None:
+                    run.core.set_action(" | ".join(map(action_name, actions(pipeline, *args, **kwargs))), "pipeline")
+                return original(pipeline, *args, **kwargs)
+
+        return execute
+
+    patches.wrap(cls, method, hosting_them)
+
+
+def instrument_main(module: Any, patches: Patches) -> None:
+    """Let the entrypoint of Ray jobs be a host where it is called; where it is the process, that is the run."""
+
+    def hosting_it(original: Function) -> Function:
+        @functools.wraps(original)
+        def main(*args: Any, **kwargs: Any) -> Any:
+            with hosting("entrypoint"):
+                return original(*args, **kwargs)
+
+        return main
+
+    patches.wrap(module, "main", hosting_it)

@@ -1,0 +1,88 @@
+"""The SDK's context: the job of its logger, and the way of its run into other processes."""
+
+from __future__ import annotations
+
+import functools
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from synapse_otel.sdk.loggers import instrument_class
+from synapse_otel.sdk.patching import Function, Patches
+from synapse_otel.sdk.runs import notices, runs
+
+_CARRIED = "_synapse_otel"
+"""Where the state of a pickled context says which run it belongs to, in values of the standard library only."""
+
+
+def instrument_context(cls: type, patches: Patches) -> None:
+    """Let the SDK's `RuntimeContext` be known, and carry its run where it is pickled."""
+
+    def knowing_its_logger(original: Function) -> Function:
+        @functools.wraps(original)
+        def __init__(ctx: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the name that is shown in tracebacks
+            original(ctx, *args, **kwargs)
+            _know(ctx, patches)
+
+        return __init__
+
+    def __getstate__(ctx: Any) -> dict[str, Any]:  # noqa: N807
+        return {**vars(ctx), **_carried(ctx)}
+
+    def __setstate__(ctx: Any, state: dict[str, Any]) -> None:  # noqa: N807
+        env = state.get(_CARRIED)
+        vars(ctx).update({key: value for key, value in state.items() if key != _CARRIED})
+        _know(ctx, patches)
+        if isinstance(env, dict):
+            _carry_on(ctx, env)
+
+    patches.wrap(cls, "__init__", knowing_its_logger)
+    patches.put(cls, "__getstate__", __getstate__)
+    patches.put(cls, "__setstate__", __setstate__)
+    # A child of multiprocessing has the packages of its parent, so that what it unpickles can instrument it first.
+    ForkingPickler.register(cls, _reduced)
+
+
+def _know(ctx: Any, patches: Patches) -> None:
+    try:
+        logger = getattr(ctx, "logger", None)
+        if logger is not None:
+            instrument_class(type(logger), patches)
+            runs.note_job(logger, getattr(ctx, "job_id", None))
+    except Exception:
+        notices.exception("a context is not instrumented")
+
+
+def _carried(ctx: Any) -> dict[str, Any]:
+    try:
+        run = runs.of(ctx.logger)
+        return {} if run is None else {_CARRIED: run.core.propagation_env()}
+    except Exception:
+        notices.exception("a context does not carry its run")
+        return {}
+
+
+def _carry_on(ctx: Any, env: dict[str, str]) -> None:
+    try:
+        run = runs.carry_on(env)
+        if run is not None:
+            runs.bind(ctx.logger, run)
+    except Exception:
+        notices.exception("a context does not go on with its run")
+
+
+def _reduced(ctx: Any) -> tuple[Any, ...]:
+    return resumed_context, (type(ctx), ctx.__getstate__())
+
+
+def resumed_context(cls: type, state: dict[str, Any]) -> Any:
+    """Return a context that `multiprocessing` carried here, in a process that is instrumented from now on."""
+    from synapse_otel.sdk.instrumentor import SynapseInstrumentor
+
+    instrumentor = SynapseInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument()
+    ctx: Any = cls.__new__(cls)
+    vars(ctx).update({key: value for key, value in state.items() if key != _CARRIED})
+    if _CARRIED in state:
+        _carry_on(ctx, state[_CARRIED])
+    return ctx

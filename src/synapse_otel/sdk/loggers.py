@@ -1,0 +1,123 @@
+"""Reports what loggers of the Synapse SDK are told, whatever their class."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from synapse_otel.sdk.delegation import Call, CallsUnderWay
+from synapse_otel.sdk.patching import Function, Patches, subclasses
+from synapse_otel.sdk.reports import REPORTS, RefusedError, Report, call_of
+from synapse_otel.sdk.runs import Run, notices, runs
+
+_REFUSED_WHEN_FINISHED = frozenset(REPORTS) - {
+    "log_event", "log_message", "log_metric", "log_visualization", "log_trials"
+}
+_under_way = CallsUnderWay()
+
+
+def instrument_base(base: type, patches: Patches) -> None:
+    """Let every class of loggers report: those that there are, and others when there is one of them."""
+    for cls in (base, *subclasses(base)):
+        instrument_class(cls, patches)
+    patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, patches))
+
+
+def _instrumenting_its_class(patches: Patches, original: Function) -> Function:
+    @functools.wraps(original)
+    def __init__(logger: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the name that is shown in tracebacks
+        instrument_class(type(logger), patches)
+        original(logger, *args, **kwargs)
+
+    return __init__
+
+
+def instrument_class(cls: type, patches: Patches) -> None:
+    """Let a class of loggers report, with those that it inherits from."""
+    for base in cls.__mro__:
+        if base is object:
+            continue
+        for method, report in REPORTS.items():
+            patches.wrap(base, method, functools.partial(reporting, method, report))
+        patches.wrap(base, "finish", finishing)
+
+
+def reporting(method: str, report: Report, original: Function) -> Function:
+    """Return a logger's method that is reported, once, and is otherwise as it was."""
+    silent_when_finished = method in _REFUSED_WHEN_FINISHED
+
+    @functools.wraps(original)
+    def reported(logger: Any, *args: Any, **kwargs: Any) -> Any:
+        stack = _under_way.stack
+        call = call_of(method, args, kwargs)
+        outer = stack[-1] if stack else None
+        if outer is not None and outer.reported and outer.continues(call, logger):
+            call.reported, refused = True, None
+        elif silent_when_finished and getattr(logger, "_is_finished", False):
+            refused = None
+        else:
+            refused = _report(call, report, logger, args, kwargs)
+        stack.append(call)
+        try:
+            result = original(logger, *args, **kwargs)
+        finally:
+            stack.pop()
+        if refused is not None and not call.reported:
+            _keep(logger, method, refused, args, kwargs)
+        return result
+
+    return reported
+
+
+def finishing(original: Function) -> Function:
+    """Return a logger's `finish` with which the run ends that the logger opened."""
+
+    @functools.wraps(original)
+    def finish(logger: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(logger, *args, **kwargs)
+        try:
+            runs.logger_finished(logger)
+        except Exception:
+            notices.exception("a run could not be ended")
+        return result
+
+    return finish
+
+
+def _report(
+    call: Call, report: Report, logger: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Exception | None:
+    """Record a call before it is made; return why not, where that may be for the SDK to say."""
+    try:
+        run = runs.of(logger)
+        if run is None:
+            call.reported = True
+            return None
+        try:
+            report(run, logger, *args, **kwargs)
+        except RuntimeError:
+            if not run.core.is_finished:
+                raise
+            _again(report, logger, args, kwargs)  # it ended meanwhile, in another thread
+    except RefusedError:
+        return None
+    except Exception as error:  # noqa: BLE001  # nothing of ours reaches a plugin that knows nothing of us
+        return error
+    call.reported = True
+    return None
+
+
+def _again(report: Report, logger: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    run = runs.of(logger)
+    if run is not None:
+        report(run, logger, *args, **kwargs)
+
+
+def _keep(logger: Any, method: str, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Record what the SDK accepted and we could not read, as it is."""
+    try:
+        run: Run | None = runs.of(logger)
+        if run is not None:
+            run.core.log_dev_event(f"{method}: {error}", {"args": list(args), "kwargs": kwargs})
+    except Exception:
+        notices.exception("a report could not be recorded")

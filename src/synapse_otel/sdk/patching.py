@@ -1,0 +1,85 @@
+"""Replaces attributes of somebody else's classes and modules, and puts them back."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+from types import MethodType
+from typing import Any
+
+Function = Callable[..., Any]
+
+_SDK = "synapse_sdk"
+
+
+class Standin:
+    """A function in the place of another one, which pickles as that other one.
+
+    cloudpickle carries the classes of a script by value. What it would carry of ours may not be installed where it
+    arrives, so the original goes.
+    """
+
+    # Apart from what `functools.wraps` copies to what is wrapped around it.
+    __slots__ = ("__dict__", "_function", "_original")
+
+    def __init__(self, original: Function, function: Function) -> None:
+        functools.update_wrapper(self, original)
+        self._original = original
+        self._function = function
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self._function if instance is None else MethodType(self._function, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copy.copy, (self._original,)  # of the standard library; the copy of a function is the function
+
+
+def subclasses(cls: type) -> Iterator[type]:
+    """Yield what is derived from a class, directly or not."""
+    for derived in cls.__subclasses__():
+        yield derived
+        yield from subclasses(derived)
+
+
+class Patches:
+    """What was replaced, and what it was."""
+
+    def __init__(self) -> None:
+        self.active = True
+        self._done: list[tuple[Any, str, Any, Any]] = []
+        self._owners: set[tuple[int, str]] = set()
+
+    def wrap(self, owner: Any, name: str, make: Callable[[Function], Function]) -> None:
+        """Replace the function `owner.name`, where `owner` itself has one, by what `make` makes of it; once."""
+        original = vars(owner).get(name)
+        if original is None or (id(owner), name) in self._owners or getattr(original, "__isabstractmethod__", False):
+            return
+        function = original.__func__ if isinstance(original, classmethod) else original
+        if not callable(function):
+            return
+        replacement: Any = make(function)
+        if isinstance(owner, type) and not owner.__module__.startswith(_SDK):
+            replacement = Standin(function, replacement)
+        self.put(owner, name, classmethod(replacement) if isinstance(original, classmethod) else replacement)
+
+    def put(self, owner: Any, name: str, replacement: Any) -> None:
+        """Replace an attribute, or add one that `owner` has not."""
+        self._done.append((owner, name, vars(owner).get(name), replacement))
+        self._owners.add((id(owner), name))
+        setattr(owner, name, replacement)
+
+    def restore(self) -> None:
+        """Put everything back that nobody has replaced since."""
+        self.active = False
+        while self._done:
+            owner, name, original, replacement = self._done.pop()
+            if vars(owner).get(name) is replacement:
+                if original is None:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, original)
+        self._owners.clear()

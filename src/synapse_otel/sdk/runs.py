@@ -1,0 +1,264 @@
+"""The runs that are open in this process, and which of them a logger of the Synapse SDK reports to.
+
+A run is opened by an action, by what executes actions (an executor, a pipeline, the process of a Ray job), by a context
+that came from another process, or, where none of these is there, by the first report of a logger.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from synapse_otel.context import run_outcome
+from synapse_otel.models import RunStatus
+from synapse_otel.otel_logger import RUN_NAME, OTelLogger
+from synapse_otel.run_end import close_at_end_of_child
+
+notices = logging.getLogger("synapse_otel")
+
+Opener = Literal["action", "host", "process", "logger", "owner", "carried"]
+"""`host`: what executes an action; `owner`: somebody's own `OTelLogger`; `logger`: the first report of any other."""
+
+_NESTED_FINISH_TIMEOUT = 1.0
+"""Seconds that the end of a run inside another one waits at most; the outer one delivers what is left."""
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """A run that is open.
+
+    Attributes:
+        core: Records it.
+        opened_by: What opened it.
+        subject: The action that it runs, or its class while there is no instance; None while there is none.
+        step: The name of the step whose span is current.
+        error: What its action failed with.
+    """
+
+    core: OTelLogger
+    opened_by: Opener
+    subject: object = None
+    step: str | None = None
+    error: BaseException | None = None
+
+    @property
+    def is_for_any(self) -> bool:
+        """Whether any logger of the process may belong to it, and not only those that are bound to it."""
+        return self.opened_by != "logger" and (self.opened_by != "owner" or self.subject is not None)
+
+    @property
+    def awaits_action(self) -> bool:
+        """Whether the next action is the one that it is there for."""
+        return self.subject is None and self.opened_by not in {"action", "carried"}
+
+    def finish(self, status: RunStatus = RunStatus.COMPLETED, error: BaseException | None = None) -> None:
+        """End the run, with what its action failed with where it did."""
+        failure = self.error if self.error is not None else error
+        self.core.finish(status if failure is None else run_outcome(failure), failure)
+
+
+class Runs:
+    """The open runs of the process. All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._of: dict[int, tuple[Any, Run]] = {}
+        self._jobs: dict[int, tuple[Any, str]] = {}
+        self._open: list[Run] = []
+        self._left: deque[Run] = deque()
+        self._current: ContextVar[Run | None] = ContextVar("synapse_otel_sdk_run", default=None)
+        self._unusable = False
+
+    # -- which run
+
+    def of(self, logger: object) -> Run | None:
+        """Return the run that a logger reports to, opened where there is none; None where none can be opened."""
+        known = self._of.get(id(logger))
+        if known is not None and not known[1].core.is_finished:
+            return known[1]
+        run = self.current()
+        if run is None:
+            with self._lock:
+                known = self._of.get(id(logger))
+                if known is not None and not known[1].core.is_finished:
+                    return known[1]
+                run = self._opened_by_report(logger)
+        return run
+
+    def bound(self, logger: object) -> Run | None:
+        """Return the open run that is this logger's, if there is one."""
+        known = self._of.get(id(logger))
+        return None if known is None or known[1].core.is_finished else known[1]
+
+    def current(self) -> Run | None:
+        """Return the run of the running context, else the latest that is open; of a thread, that is all we know."""
+        run = self._current.get()
+        if run is not None and not run.core.is_finished:
+            return run
+        return next((run for run in reversed(self._open) if run.is_for_any and not run.core.is_finished), None)
+
+    def note_job(self, logger: object, job_id: object) -> None:
+        """Remember the job that the context of a logger belongs to."""
+        self._finish_left()
+        if job_id is not None:
+            self._jobs[id(logger)] = self._reference(logger, self._jobs), str(job_id)
+
+    # -- opening and closing
+
+    def open(
+        self, opened_by: Opener, name: str, *, job_id: object = None, parent_env: Mapping[str, str] | None = None
+    ) -> Run | None:
+        """Open a run; None where the settings are wrong, which is said once."""
+        if self._unusable:
+            return None
+        outer = self.current()
+        if job_id is None and outer is not None:
+            job_id = outer.core.job_id
+        try:
+            core = OTelLogger(job_id, name, parent_env=parent_env, settings=_settings(nested=outer is not None))
+        except Exception as error:  # noqa: BLE001  # a wrong setting must not end a plugin that knows nothing of us
+            notices.error("nothing is recorded: %s", error)
+            self._unusable = True
+            return None
+        return self.add(Run(core, opened_by))
+
+    def open_for_process(self, name: str) -> None:
+        """Open the run that this process is, and make it the current one of the thread that begins it."""
+        self._current.set(self.open("process", name))
+
+    def add(self, run: Run) -> Run:
+        """Take a run that somebody opened."""
+        with self._lock:
+            self._open = [open_ for open_ in self._open if not open_.core.is_finished]
+            self._open.append(run)
+        return run
+
+    def close(self, run: Run, error: BaseException | None = None) -> None:
+        """End a run, with what ended it."""
+        run.finish(run_outcome(error), error)
+        with self._lock:
+            self._open = [open_ for open_ in self._open if open_ is not run]
+            for key in [key for key, (_, bound) in self._of.items() if bound is run]:
+                del self._of[key]
+
+    def bind(self, logger: object, run: Run) -> None:
+        """Let a logger report to a run, as long as both live."""
+        self._of[id(logger)] = self._reference(logger, self._of), run
+
+    @contextmanager
+    def running(self, run: Run, logger: object = None) -> Iterator[None]:
+        """Make a run the current one, and that of a logger; the logger goes back to its former one."""
+        before = None if logger is None else self.bound(logger)
+        if logger is not None:
+            self.bind(logger, run)
+        token = self._current.set(run)
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # a generator may be closed in another context
+                self._current.reset(token)
+            if before is not None:
+                self.bind(logger, before)
+
+    def logger_finished(self, logger: object) -> None:
+        """The SDK's logger is finished: the run that it opened ends."""
+        run = self.bound(logger)
+        if run is not None and run.opened_by == "logger":
+            self.close(run)
+
+    # -- other processes
+
+    def carry_on(self, env: Mapping[str, str]) -> Run | None:
+        """Return the run that a context from another process belongs to: one for each process.
+
+        Args:
+            env: What `OTelLogger.propagation_env` gave there, and the run's name.
+        """
+        with self._lock:
+            trace_id = env.get("TRACEPARENT", "").split("-")[1:2]
+            for run in self._open:
+                if not run.core.is_finished and [run.core.trace_id] == trace_id and run.core.job_id == env.get("SYNAPSE_JOB_ID"):
+                    return run
+            run = self.open("carried", env.get(RUN_NAME, "run"), job_id=env.get("SYNAPSE_JOB_ID"), parent_env=env)
+            if run is not None:
+                close_at_end_of_child(run.core)
+            return run
+
+    def waiting(self) -> list[Run]:
+        """Return the open runs that nothing in this process ends but the end of it."""
+        return [run for run in self._open if run.opened_by in {"carried", "logger"} and not run.core.is_finished]
+
+    def close_all(self) -> None:
+        """End the runs that loggers opened: nothing will report to them any more."""
+        self._unusable = False
+        for run in [run for run in self._open if run.opened_by == "logger"]:
+            self.close(run)
+
+    # -- inside
+
+    def _opened_by_report(self, logger: object) -> Run | None:
+        self._finish_left()
+        job_id = self._jobs.get(id(logger), (None, None))[1] or getattr(logger, "_job_id", None)
+        continued = dict(os.environ) if RUN_NAME in os.environ and "TRACEPARENT" in os.environ else None
+        if continued is not None:
+            run = self.carry_on(continued)
+        else:
+            run = self.open("logger", "run", job_id=None if job_id is None else str(job_id))
+        if run is not None:
+            self.bind(logger, run)
+        return run
+
+    def _reference(self, logger: object, table: dict[int, Any]) -> Any:
+        """Return what tells when a logger is gone: its entry goes with it, before another one gets its id."""
+        key = id(logger)
+        try:
+            return weakref.ref(logger, lambda _: self._forget(table, key))
+        except TypeError:
+            return logger  # it cannot be referred to weakly, so it stays
+
+    def _forget(self, table: dict[int, Any], key: int) -> None:
+        # Called by the garbage collector, inside of anything: no locks, and nothing that waits.
+        _, what = table.pop(key, (None, None))
+        if isinstance(what, Run) and what.opened_by == "logger":
+            self._left.append(what)
+
+    def _finish_left(self) -> None:
+        """End the runs whose loggers are gone."""
+        with suppress(IndexError):
+            while True:
+                run = self._left.popleft()
+                if not any(bound is run for _, bound in list(self._of.values())):
+                    self.close(run)
+
+    def _after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+
+def _settings(*, nested: bool) -> Any:
+    from synapse_otel.export.settings import TelemetrySettings
+
+    settings = TelemetrySettings.load()
+    if not nested:
+        return settings
+    return settings.model_copy(update={"finish_timeout": min(settings.finish_timeout, _NESTED_FINISH_TIMEOUT)})
+
+
+def plain_name(value: object) -> str | None:
+    """Return a name or category of the SDK as text: of a member of an enum its value."""
+    value = value.value if isinstance(value, Enum) else value
+    return None if value is None else str(value)
+
+
+runs = Runs()
+"""Those of this process."""
+
+os.register_at_fork(after_in_child=runs._after_fork_in_child)
