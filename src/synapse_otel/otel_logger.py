@@ -392,10 +392,16 @@ class OTelLogger(BaseLogger):
         self._renamed = step is not None
         self._slots.pop(None, None)
 
-    def set_action(self, name: str, category: str | None = None) -> None:
-        """Note what the run executes: ``synapse.action`` and ``synapse.action.category`` of its span."""
+    def set_action(self, name: str, category: str | None = None, *, names_run: bool = False) -> None:
+        """Note what the run executes: ``synapse.action`` and ``synapse.action.category`` of its span.
+
+        Args:
+            name: The action's name.
+            category: The category of the plugin.
+            names_run: Whether the run is named after it from now on; one that has no name of its own is anyway.
+        """
         if not self._is_finished:
-            self._append(rec.ActionNamed(_now(), text(name), text(category or "")))
+            self._append(rec.ActionNamed(_now(), text(name), text(category or ""), names_run))
 
     def _on_step_start(self, step: StepHandle) -> None:
         assert isinstance(step, SpanStep)

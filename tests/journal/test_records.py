@@ -37,7 +37,9 @@ VERSION_1 = {
     "940bcf17979cfe362a0000c400c400": rec.LogEnded(T, b"", b""),
     "920ccf17979cfe362a0000": rec.Heartbeat(T),
     "930dcf17979cfe362a000081a96465765f6576656e7403": rec.Dropped(T, {"dev_event": 3}),
-    "940ecf17979cfe362a0000a5747261696eae6e657572616c5f6e6574776f726b": rec.ActionNamed(T, "train", "neural_network"),
+    "950ecf17979cfe362a0000a5747261696eae6e657572616c5f6e6574776f726bc3": rec.ActionNamed(
+        T, "train", "neural_network", True
+    ),
     "940fcf17979cfe362a0000a9636f6d706c65746564a0": rec.Rested(T),
 }
 """What this version writes, and every later one reads as this. A line whose record grew moves to the ones below."""

@@ -169,12 +169,13 @@ class Dropped(Record, frozen=True, tag=13):
 
 
 class ActionNamed(Record, frozen=True, tag=14):
-    """The run executes the action of this name."""
+    """The run executes the action of this name, and may be named after it."""
 
     kind = "run"
 
     name: str
     category: str = ""
+    names_run: bool = False
 
 
 class Rested(Record, frozen=True, tag=15):

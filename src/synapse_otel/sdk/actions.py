@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from synapse_otel.sdk.patching import Function, Patches, Standin, subclasses
+from synapse_otel.sdk.patching import Function, Patches, Standin, inside, subclasses
 from synapse_otel.sdk.runs import Run, notices, plain_name, runs
 
 # -- runs
@@ -29,7 +29,8 @@ def running_action(subject: Any, ctx: Any) -> Iterator[None]:
         yield
         return
     run.subject = subject
-    run.core.set_action(action_name(subject), plain_name(_marked(subject, "category")))
+    category = plain_name(_marked(subject, "category"))
+    run.core.set_action(action_name(subject), category, names_run=run.opened_by in {"host", "process"})
     try:
         with runs.running(run, logger):
             yield
@@ -110,33 +111,22 @@ def instrument_dispatch(cls: type, patches: Patches) -> None:
 
 
 def _instrumenting_its_class(patches: Patches, original: Function) -> Function:
-    @functools.wraps(original)
-    def __init__(action: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the name that is shown in tracebacks
+    def scope(action: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # those of any action
         # Only now: a class that came by value from another process gets its methods after it was made.
         for cls in type(action).__mro__[:-1]:
             patches.wrap(cls, "run", _ran)
             patches.wrap(cls, "execute", _ran)
-        original(action, *args, **kwargs)
+        return nullcontext()
 
-    return __init__
+    return inside(original, scope)
 
 
 def _dispatched(original: Function) -> Function:
-    @functools.wraps(original)
-    def dispatch(cls: Any, params: Any, ctx: Any, *args: Any, **kwargs: Any) -> Any:
-        with _unless_running(cls, ctx):
-            return original(cls, params, ctx, *args, **kwargs)
-
-    return dispatch
+    return inside(original, lambda cls, params, ctx: _unless_running(cls, ctx))  # noqa: ARG005  # the names of the SDK
 
 
 def _ran(original: Function) -> Function:
-    @functools.wraps(original)
-    def ran(action: Any, *args: Any, **kwargs: Any) -> Any:
-        with _unless_running(action, getattr(action, "ctx", None)):
-            return original(action, *args, **kwargs)
-
-    return ran
+    return inside(original, lambda action, *_, **__: _unless_running(action, getattr(action, "ctx", None)))
 
 
 def _unless_running(subject: Any, ctx: Any) -> Any:
@@ -163,14 +153,11 @@ def instrument_decorator(module: Any, patches: Patches, everywhere: Callable[[ob
 
         @functools.wraps(decorate)
         def decorated(function: Function) -> Any:
-            def run(*call: Any, **named: Any) -> Any:
+            def scope(*call: Any, **named: Any) -> Any:
                 ctx = next((value for value in (*call, *named.values()) if _is_context(value)), None)
-                if ctx is None or not patches.active:
-                    return function(*call, **named)
-                with _unless_running(marked, ctx):
-                    return function(*call, **named)
+                return _unless_running(marked, ctx) if ctx is not None and patches.active else nullcontext()
 
-            marked = decorate(Standin(function, run))
+            marked = decorate(Standin(function, inside(function, scope)))
             return marked
 
         return decorated
@@ -189,15 +176,10 @@ def _is_context(value: object) -> bool:
 def instrument_executor(cls: type, method: str, patches: Patches) -> None:
     """Let an executor, whose method's first argument is an action or its entrypoint, be the host of each action."""
 
-    def hosting_it(original: Function) -> Function:
-        @functools.wraps(original)
-        def execute(executor: Any, action: Any, *args: Any, **kwargs: Any) -> Any:
-            with hosting(action_name(action), getattr(executor, "_job_id", None)):
-                return original(executor, action, *args, **kwargs)
+    def host(executor: Any, action: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # those of any executor
+        return hosting(action_name(action), getattr(executor, "_job_id", None))
 
-        return execute
-
-    patches.wrap(cls, method, hosting_it)
+    patches.wrap(cls, method, lambda original: inside(original, host))
 
 
 def instrument_pipeline(cls: type, method: str, actions: Callable[..., list[Any]], patches: Patches) -> None:
@@ -210,30 +192,19 @@ def instrument_pipeline(cls: type, method: str, actions: Callable[..., list[Any]
         patches: What was replaced.
     """
 
-    def hosting_them(original: Function) -> Function:
-        @functools.wraps(original)
-        def execute(pipeline: Any, *args: Any, **kwargs: Any) -> Any:
-            ctx = next((value for value in (*args, *kwargs.values()) if _is_context(value)), None)
-            job_id = getattr(ctx, "job_id", None) or getattr(pipeline, "_run_id", None)
-            with hosting("pipeline", job_id, subject=pipeline) as run:
-                if run is not None:
-                    run.core.set_action(" | ".join(map(action_name, actions(pipeline, *args, **kwargs))), "pipeline")
-                return original(pipeline, *args, **kwargs)
+    @contextmanager
+    def host(pipeline: Any, *args: Any, **kwargs: Any) -> Iterator[None]:
+        ctx = next((value for value in (*args, *kwargs.values()) if _is_context(value)), None)
+        job_id = getattr(ctx, "job_id", None) or getattr(pipeline, "_run_id", None)
+        with hosting("pipeline", job_id, subject=pipeline) as run:
+            if run is not None:
+                run.core.set_action(" | ".join(map(action_name, actions(pipeline, *args, **kwargs))), "pipeline")
+            yield
 
-        return execute
-
-    patches.wrap(cls, method, hosting_them)
+    patches.wrap(cls, method, lambda original: inside(original, host))
 
 
 def instrument_main(module: Any, patches: Patches) -> None:
     """Let the entrypoint of Ray jobs be a host where it is called; where it is the process, that is the run."""
 
-    def hosting_it(original: Function) -> Function:
-        @functools.wraps(original)
-        def main(*args: Any, **kwargs: Any) -> Any:
-            with hosting("entrypoint"):
-                return original(*args, **kwargs)
-
-        return main
-
-    patches.wrap(module, "main", hosting_it)
+    patches.wrap(module, "main", lambda original: inside(original, lambda: hosting("entrypoint")))

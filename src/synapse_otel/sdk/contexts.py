@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+from contextlib import nullcontext
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from synapse_otel.sdk.loggers import instrument_class
-from synapse_otel.sdk.patching import Function, Patches
+from synapse_otel.sdk.patching import Function, Patches, inside
 from synapse_otel.sdk.runs import notices, runs
 
 _CARRIED = "_synapse_otel"
@@ -18,12 +18,10 @@ def instrument_context(cls: type, patches: Patches) -> None:
     """Let the SDK's `RuntimeContext` be known, and carry its run where it is pickled."""
 
     def knowing_its_logger(original: Function) -> Function:
-        @functools.wraps(original)
-        def __init__(ctx: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the name that is shown in tracebacks
-            original(ctx, *args, **kwargs)
+        def know(_entered: None, _result: None, ctx: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG001
             _know(ctx, patches)
 
-        return __init__
+        return inside(original, lambda *_, **__: nullcontext(), know)
 
     def __getstate__(ctx: Any) -> dict[str, Any]:  # noqa: N807
         return {**vars(ctx), **_carried(ctx)}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from typing import Any
 
 from synapse_otel.sdk.delegation import Call, CallsUnderWay
-from synapse_otel.sdk.patching import Function, Patches, subclasses
+from synapse_otel.sdk.patching import Function, Patches, inside, leave_no_trace, subclasses
 from synapse_otel.sdk.reports import REPORTS, RefusedError, Report, call_of
 from synapse_otel.sdk.runs import Run, notices, runs
 
@@ -24,12 +25,11 @@ def instrument_base(base: type, patches: Patches) -> None:
 
 
 def _instrumenting_its_class(patches: Patches, original: Function) -> Function:
-    @functools.wraps(original)
-    def __init__(logger: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the name that is shown in tracebacks
+    def scope(logger: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # those of any logger
         instrument_class(type(logger), patches)
-        original(logger, *args, **kwargs)
+        return nullcontext()
 
-    return __init__
+    return inside(original, scope)
 
 
 def instrument_class(cls: type, patches: Patches) -> None:
@@ -60,6 +60,9 @@ def reporting(method: str, report: Report, original: Function) -> Function:
         stack.append(call)
         try:
             result = original(logger, *args, **kwargs)
+        except BaseException as error:
+            leave_no_trace(error)
+            raise
         finally:
             stack.pop()
         if refused is not None and not call.reported:
@@ -72,16 +75,13 @@ def reporting(method: str, report: Report, original: Function) -> Function:
 def finishing(original: Function) -> Function:
     """Return a logger's `finish` with which the run ends that the logger opened."""
 
-    @functools.wraps(original)
-    def finish(logger: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(logger, *args, **kwargs)
+    def end(_entered: None, _result: Any, logger: object) -> None:
         try:
             runs.logger_finished(logger)
         except Exception:
             notices.exception("a run could not be ended")
-        return result
 
-    return finish
+    return inside(original, lambda *_, **__: nullcontext(), end)
 
 
 def _report(

@@ -5,12 +5,47 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import MethodType
 from typing import Any
 
 Function = Callable[..., Any]
 
 _SDK = "synapse_sdk"
+
+
+def inside(
+    original: Function,
+    scope: Callable[..., AbstractContextManager[Any]],
+    after: Callable[..., None] | None = None,
+) -> Function:
+    """Return a function, run inside of a scope: what it returns, and what it raises and from where, is as it was.
+
+    Args:
+        original: The function.
+        scope: Called with its arguments; what it returns is entered.
+        after: Called with what the scope gave, what the function returned, and its arguments.
+    """
+
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with scope(*args, **kwargs) as entered:
+                result = original(*args, **kwargs)
+                if after is not None:
+                    after(entered, result, *args, **kwargs)
+                return result
+        except BaseException as error:
+            leave_no_trace(error)
+            raise
+
+    return function
+
+
+def leave_no_trace(error: BaseException) -> None:
+    """Take the frame that catches an error out of its traceback; a bare `raise` does not put it there again."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
 
 
 class Standin:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 from synapse_otel.logger import StepHandle
-from synapse_otel.sdk.patching import Function, Patches
+from synapse_otel.sdk.patching import Patches, inside
 from synapse_otel.sdk.runs import plain_name, runs
 
 # The ids of the steps of the workflow that runs, and their places. A step that another one wraps is not among them: it
@@ -20,64 +19,43 @@ _workflow: ContextVar[dict[int, int]] = ContextVar("synapse_otel_workflow", defa
 def instrument_orchestrator(cls: type, patches: Patches) -> None:
     """Let the steps of every workflow that is executed from now on be spans."""
 
-    def knowing_its_steps(original: Function) -> Function:
-        @functools.wraps(original)
-        def execute(orchestrator: Any, *args: Any, **kwargs: Any) -> Any:
-            steps = orchestrator._registry.get_steps()
-            for step in steps:
-                _instrument_class(type(step), patches)
-            token = _workflow.set({id(step): order for order, step in enumerate(steps)})
-            try:
-                return original(orchestrator, *args, **kwargs)
-            finally:
-                _workflow.reset(token)
+    @contextmanager
+    def knowing_its_steps(orchestrator: Any) -> Iterator[None]:
+        steps = orchestrator._registry.get_steps()
+        for step in steps:
+            for base in type(step).__mro__[:-1]:
+                patches.wrap(base, "can_skip", lambda original: inside(original, _nothing, _skipped))
+                patches.wrap(base, "execute", lambda original: inside(original, _span, _executed))
+                patches.wrap(base, "rollback", lambda original: inside(original, _rollback))
+        token = _workflow.set({id(step): order for order, step in enumerate(steps)})
+        try:
+            yield
+        finally:
+            _workflow.reset(token)
 
-        return execute
-
-    patches.wrap(cls, "execute", knowing_its_steps)
-
-
-def _instrument_class(cls: type, patches: Patches) -> None:
-    for base in cls.__mro__[:-1]:
-        patches.wrap(base, "can_skip", _skipping)
-        patches.wrap(base, "execute", _executing)
-        patches.wrap(base, "rollback", _rolling_back)
+    patches.wrap(cls, "execute", lambda original: inside(original, knowing_its_steps))
 
 
-def _skipping(original: Function) -> Function:
-    @functools.wraps(original)
-    def can_skip(step: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
-        skipped = original(step, context, *args, **kwargs)
-        if skipped:
-            with _span(step, context) as span:
-                if span is not None:
-                    span.skip()
-        return skipped
-
-    return can_skip
+def _nothing(*_: Any, **__: Any) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
-def _executing(original: Function) -> Function:
-    @functools.wraps(original)
-    def execute(step: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+def _skipped(_entered: None, skipped: Any, step: Any, context: Any) -> None:
+    if skipped:
         with _span(step, context) as span:
-            result = original(step, context, *args, **kwargs)
-            if span is not None and not getattr(result, "success", True):
-                span.fail(getattr(result, "error", None))
-            elif span is not None and getattr(result, "skipped", False):
+            if span is not None:
                 span.skip()
-            return result
-
-    return execute
 
 
-def _rolling_back(original: Function) -> Function:
-    @functools.wraps(original)
-    def rollback(step: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
-        with _span(step, context, "rollback "):
-            return original(step, context, *args, **kwargs)
+def _executed(span: StepHandle | None, result: Any, step: Any, context: Any) -> None:  # noqa: ARG001
+    if span is not None and not getattr(result, "success", True):
+        span.fail(getattr(result, "error", None))
+    elif span is not None and getattr(result, "skipped", False):
+        span.skip()
 
-    return rollback
+
+def _rollback(step: Any, context: Any, result: Any) -> AbstractContextManager[StepHandle | None]:  # noqa: ARG001
+    return _span(step, context, "rollback ")
 
 
 @contextmanager
