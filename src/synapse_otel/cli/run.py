@@ -13,7 +13,6 @@ from synapse_otel.cli.errors import FAILED, INTERRUPTED, TERMINATED, CliError
 
 if TYPE_CHECKING:
     from synapse_otel.cli.terminal import Terminal
-    from synapse_otel.context import RuntimeContext
     from synapse_otel.export.settings import TelemetrySettings
     from synapse_otel.otel_logger import OTelLogger
     from synapse_otel.projection.redaction import Redactor
@@ -80,14 +79,11 @@ def _execute(
 ) -> int:
     from synapse_otel.cli import interrupts, run_summary
     from synapse_otel.cli.configuration import load_plan
-    from synapse_otel.context import RuntimeContext
-    from synapse_otel.environment import PluginEnvironment
 
     plan = load_plan(settings)
     logger = _logger(job_id, name, settings, plan.redactor)
-    ctx = RuntimeContext(logger, PluginEnvironment.from_environ())
     with interrupts.ending_on_sigterm():
-        outcome = _attempt(action, params, ctx)
+        outcome = _attempt(action, params, logger)
         interrupts.patiently(lambda: _finish(logger, outcome), lambda: _is_recorded(logger))
     _explain(outcome.error, terminal)
     run_summary.show(terminal, logger, plan, outcome.result, outcome.took)
@@ -103,12 +99,18 @@ class _Outcome:
     took: float = 0.0
 
 
-def _attempt(action: Callable[..., Any], params: Any, ctx: RuntimeContext) -> _Outcome:
+def _attempt(action: Callable[..., Any], params: Any, logger: OTelLogger) -> _Outcome:
     from synapse_otel.actions import run_action
+    from synapse_otel.context import RuntimeContext
+    from synapse_otel.environment import PluginEnvironment
+    from synapse_otel.sdk.local import is_sdk_action, run_sdk_action
 
     outcome, began = _Outcome(), time.monotonic()
     try:
-        outcome.result = run_action(action, params, ctx)
+        if is_sdk_action(action):
+            outcome.result = run_sdk_action(action, params, logger)
+        else:
+            outcome.result = run_action(action, params, RuntimeContext(logger, PluginEnvironment.from_environ()))
     except BaseException as error:  # noqa: BLE001  # whatever ends the action ends the run
         outcome.error = error
     outcome.took = time.monotonic() - began

@@ -16,6 +16,10 @@ from typing import Any
 from synapse_otel.actions import BaseAction
 from synapse_otel.cli.errors import CliError
 from synapse_otel.logger import describe
+from synapse_otel.sdk.local import is_sdk_action
+
+
+_CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Target:
         return cls(text, where, attribute)
 
     @property
+    def is_plugin(self) -> bool:
+        """Whether it names a plugin of the Synapse SDK: a folder with a ``config.yaml``, or that file."""
+        path = Path(self.where).expanduser()
+        return path.name == _CONFIG or (path / _CONFIG).is_file()
+
+    @property
     def is_file(self) -> bool:
         """Whether it names a file."""
         return self.where.endswith(".py") or "/" in self.where or Path(self.where).is_file()
@@ -55,8 +65,41 @@ def load_action(text: str) -> Callable[..., Any]:
         CliError: There is none; it says what was looked for and what was found.
     """
     target = Target.parse(text)
+    if target.is_plugin:
+        return _action_of_plugin(target)
     module = _load_file(target) if target.is_file else _load_module(target)
     return _attribute(target, module) if target.attribute else _only_action(target, module)
+
+
+# -- plugins of the SDK
+
+
+def _action_of_plugin(target: Target) -> Callable[..., Any]:
+    path = Path(target.where).expanduser().absolute()
+    folder = path.parent if path.name == _CONFIG else path
+    try:
+        from synapse_sdk.plugins.discovery import PluginDiscovery
+    except ImportError as error:
+        raise CliError(
+            f"{target.where} is a plugin of the Synapse SDK, which is not installed ({error}): "
+            "pip install 'synapse-otel[synapse]', with Python 3.12 or later"
+        ) from None
+    try:
+        plugin = PluginDiscovery.from_path(folder / _CONFIG)
+    except (OSError, ValueError) as error:
+        raise CliError(f"{folder / _CONFIG} cannot be read: {error}") from None
+    _make_importable(folder)
+    name = target.attribute or _only_name(target, plugin.list_actions())
+    if name not in plugin.list_actions():
+        raise CliError(f"{target.where} has no action {name!r}; its actions are: {', '.join(plugin.list_actions())}")
+    return plugin.get_action_class(name)  # type: ignore[no-any-return]
+
+
+def _only_name(target: Target, names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    choices = "".join(f"\n  synapse-otel run {target.where}:{name}" for name in names)
+    raise CliError(f"{target.where} has {len(names)} actions, which one?{choices}")
 
 
 # -- modules and files
@@ -211,7 +254,8 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 def _is_action(value: Any) -> bool:
     if isinstance(value, type):
-        return issubclass(value, BaseAction) and not inspect.isabstract(value) and _does_something(value)
+        ours = issubclass(value, BaseAction) and not inspect.isabstract(value) and _does_something(value)
+        return ours or is_sdk_action(value)
     return getattr(value, "_is_action", False) is True
 
 

@@ -52,10 +52,7 @@ def set_metrics(run: Run, logger: object, value: Any, step: Any = None) -> None:
 
 def log_metric(run: Run, logger: object, category: Any, key: Any, value: Any, **metrics: Any) -> None:  # noqa: ARG001
     """Samples of several metrics, of which the first is named apart."""
-    name = _name(category) or "default"
-    run.core.set_metrics({_name(key): value}, name)
-    if metrics:
-        run.core.set_metrics(metrics, name)
+    _samples(run, category, key, value, metrics)
 
 
 # -- events and messages
@@ -200,9 +197,7 @@ def _meant_metric(run: Run, logger: object, level: Any, data: Mapping[str, Any],
     metrics = data.get("metrics")
     if not data.keys() >= {"category", "key", "value"} or not isinstance(metrics, Mapping | None):
         return False
-    log_metric(run, logger, data["category"], data["key"], data["value"])
-    if metrics:
-        run.core.set_metrics(metrics, _name(data["category"]) or "default")
+    _samples(run, data["category"], data["key"], data["value"], metrics or {})
     return True
 
 
@@ -212,6 +207,13 @@ _MEANT = {
     "dev_event": _meant_dev_event,
     "metric": _meant_metric,
 }
+
+
+def _samples(run: Run, category: Any, key: Any, value: Any, others: Mapping[str, Any]) -> None:
+    name, first = _name(category) or "default", {_name(key): value}
+    if first.keys() & others.keys():  # two samples of one metric
+        run.core.set_metrics(first, name)
+    run.core.set_metrics({**first, **others}, name)
 
 
 def _message(run: Run, logger: object, message: Any, level: Any, step: Any, key: Any = None) -> None:
