@@ -2,16 +2,26 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 OLDEST := .venv-oldest
+# The Synapse SDK: its newest release and the oldest that is supported, each with its constraints-*.txt.
+SYNAPSE := synapse synapse-oldest
+PYENVS := $${PYENV_ROOT:-$$HOME/.pyenv}/versions
+# Where to look for a Python for the SDK, which needs 3.12; the Ray that it pins has no wheel above 3.13.
+PYTHON_SYNAPSE ?= python3.12 $(PYENVS)/3.12*/bin/python3 python3.13 $(PYENVS)/3.13*/bin/python3 python3
+# The first of these that runs (a shim of pyenv may not), or nothing; looked for once, and only when it is needed.
+FOUND_PYTHON = $(eval FOUND_PYTHON := $(shell for python in $(PYTHON_SYNAPSE); do "$$python" -c \
+	'import sys; assert (3, 12) <= sys.version_info < (3, 14)' >/dev/null 2>&1 && echo "$$python" && break; done))$(FOUND_PYTHON)
+NO_PYTHON := it needs Python 3.12 or 3.13, and none was found (set PYTHON_SYNAPSE=/path/to/python3.12).
 PIP := -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench test-oldest clean
+.PHONY: demo test lint bench test-oldest test-synapse $(SYNAPSE:%=test-in-%) clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
 	@bash examples/demo.sh $(VENV)/bin/synapse-otel
 
 test: $(VENV)/test.stamp
-	@$(VENV)/bin/python -m pytest -q
+	@$(VENV)/bin/python -m pytest -q --ignore=tests/sdk
+	@$(MAKE) --no-print-directory test-synapse
 
 lint: $(VENV)/lint.stamp
 	@$(VENV)/bin/ruff check
@@ -23,7 +33,16 @@ bench: $(VENV)/test.stamp
 
 # The built wheel, not the checkout, with the oldest OpenTelemetry that is supported.
 test-oldest: $(OLDEST)/test.stamp
-	@$(OLDEST)/bin/python -m pytest -q
+	@$(OLDEST)/bin/python -m pytest -q --ignore=tests/sdk
+
+# What goes with the Synapse SDK. Without a Python for it nothing can be tested: no failure, except in CI.
+test-synapse:
+	@$(if $(FOUND_PYTHON),$(MAKE) --no-print-directory $(SYNAPSE:%=test-in-%), \
+		echo "The Synapse SDK was NOT tested: $(NO_PYTHON)"$(if $(CI),; exit 1))
+
+$(SYNAPSE:%=test-in-%): test-in-%: .venv-%/test.stamp
+	@echo "Testing with the Synapse SDK in .venv-$* ..."
+	@.venv-$*/bin/python -m pytest -q tests/sdk
 
 $(VENV)/bin/python:
 	@echo "Setting up $(VENV) ..."
@@ -52,5 +71,13 @@ $(OLDEST)/test.stamp: pyproject.toml constraints-oldest.txt $(shell find src -na
 	@$(OLDEST)/bin/python $(PIP) install -c constraints-oldest.txt dist/*.whl --group test
 	@touch $@
 
+$(SYNAPSE:%=.venv-%/test.stamp): .venv-%/test.stamp: pyproject.toml constraints-%.txt
+	@$(if $(FOUND_PYTHON),,echo "No Python for $(@D): $(NO_PYTHON)"; exit 1)
+	@echo "Setting up $(@D) ..."
+	@test -x $(@D)/bin/python || "$(FOUND_PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python $(PIP) install --upgrade -c constraints-$*.txt pip
+	@$(@D)/bin/python $(PIP) install -c constraints-$*.txt -e '.[synapse]' --group test-synapse
+	@touch $@
+
 clean:
-	@rm -rf $(VENV) $(OLDEST) dist build
+	@rm -rf $(VENV) $(OLDEST) $(SYNAPSE:%=.venv-%) dist build

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
@@ -115,10 +115,9 @@ class Shipper:
             threads.append(self._daemon(self._adopt, "orphans"))
         if path:
             threads.append(self._daemon(partial(self._keep_within_quota, own, path), "quota"))
-        for thread in threads:
-            thread.start()
-        self._keep_house(own)
-        for thread in threads:  # `stop` waits for this one only so long; the lock is held while anything is sent
+        started = list(_started(threads))
+        self._keep_house(own, own.lanes[len(started) :])
+        for thread in started:  # `stop` waits for this one only so long; the lock is held while anything is sent
             thread.join()
         if own.delivered(self._journal.next_seq):
             own.clean_up()
@@ -136,9 +135,14 @@ class Shipper:
                     CursorFile(path.cursor(signal)).save(Cursor())  # by which a next start knows that it was to be sent
             return Destination()
 
-    def _keep_house(self, own: Delivery) -> None:
+    def _keep_house(self, own: Delivery, alone: Sequence[Lane]) -> None:
+        """Look after the journal until the end, and ship what is in the lanes that have no thread."""
         seq, gathered = -1, 0.0
         while not self._stopping:
+            if any([lane.step(time.monotonic()) for lane in alone]):  # noqa: C419  # each of them is to step
+                with self._moved:
+                    self._moved.notify_all()
+                continue
             self._tick()
             self._journal.prepare()
             self._journal.release(own.low_water())
@@ -149,6 +153,8 @@ class Shipper:
                     seq, gathered = self._journal.next_seq, now + GATHER
                     self._wake.notify_all()
                 self._wake.wait_for(lambda: self._stopping, TICK)
+        for lane in alone:
+            lane.save()
 
     def _drive(self, lane: Lane) -> None:
         while not self._stopping:
@@ -226,3 +232,13 @@ class Shipper:
                 logger.exception("a thread of the shipper stopped; the journal keeps what is not delivered")
 
         return threading.Thread(target=guarded, name=f"synapse-otel {name}", daemon=True)
+
+
+def _started(threads: Sequence[threading.Thread]) -> Iterator[threading.Thread]:
+    """Start threads and yield them, until one cannot be: since Python 3.12, when the interpreter is about to end."""
+    for thread in threads:
+        try:
+            thread.start()
+        except RuntimeError:
+            return
+        yield thread

@@ -75,8 +75,8 @@ def with_telemetry(env_vars: Mapping[str, str], environ: Mapping[str, str] = os.
     run = runs.current()
     if run is not None:  # not the job: what the SDK runs there asks the environment for its own
         found["TRACEPARENT"] = run.core.propagation_env()["TRACEPARENT"]
-    paths = [AUTO, *filter(None, (env_vars.get("PYTHONPATH"),))]
-    return {**found, **env_vars, "PYTHONPATH": os.pathsep.join(paths)}
+    path = env_vars.get("PYTHONPATH", "${PYTHONPATH}")  # which Ray replaces by what a worker has anyway
+    return {**found, **env_vars, "PYTHONPATH": os.pathsep.join([AUTO, path])}
 
 
 def _is_secret(name: str, value: str) -> bool:

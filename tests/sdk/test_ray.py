@@ -1,0 +1,156 @@
+"""Ray, really: local clusters with workers that report at the same time, are idle, fail and are killed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdk.arrived import roots, run_of
+from sdk.ray_plugins import KILLED_AFTER, REPORTS
+from synapse_otel.testing import Collector, Span
+
+INSTRUMENT = str(Path(sys.executable).parent / "opentelemetry-instrument")
+
+
+@pytest.fixture
+def ray_env(child_env: dict[str, str], journal_dir: Path) -> dict[str, str]:
+    """Ray finds this Python, and says nothing that is not asked for."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), child_env["PATH"]])
+    return {**child_env, "PATH": path, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def run(code: str, env: dict[str, str], *command: str) -> str:
+    result = subprocess.run([*command, sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr[-4000:]
+    return result.stdout
+
+
+def workers(collector: Collector) -> list[Span]:
+    return [s for s in collector.spans if "synapse.worker" in s.attributes and "synapse.run.status" in s.attributes]
+
+
+def test_workers_that_report_at_once_are_one_run_and_the_killed_one_is_seen(
+    collector: Collector, ray_env: dict[str, str]
+) -> None:
+    """An unchanged plugin, started with OpenTelemetry's command: one trace, one job, and not one report is missing."""
+    code = (
+        "import ray_plugins; from synapse_sdk.plugins.executors.local import LocalExecutor;"
+        "print(LocalExecutor(job_id='job-ray').execute(ray_plugins.Distributed, {}))"
+    )
+    assert "{'done': [0, 1, 2]}" in run(code, ray_env, INSTRUMENT)
+    assert run_of(collector, "distributed").attributes["synapse.run.status"] == "completed"
+    found = workers(collector)
+    assert sorted((span.status, span.attributes["synapse.run.status"]) for span in found) == [
+        ("error", "crashed"),
+        ("ok", "completed"),
+        ("ok", "completed"),
+        ("ok", "completed"),
+    ]
+    assert {span.parent_span_id for span in found} == {run_of(collector, "distributed").span_id}
+    items = (*collector.spans, *collector.logs)
+    assert {item.trace_id for item in items} == {items[0].trace_id}
+    assert {item.resource["job_id"] for item in (*items, *collector.points)} == {"job-ray"}
+    reported = {rank: KILLED_AFTER if rank == 3 else REPORTS for rank in range(4)}
+    losses = sorted(point.value for point in collector.points_of("synapse.metric.loss"))
+    assert losses == [1000 * rank + step for rank, count in reported.items() for step in range(count)]
+    messages = sorted(record.body for record in collector.logs if ":" in record.body and record.event_name == "synapse.message")
+    assert messages == sorted(f"{rank}: {step}" for rank, count in reported.items() for step in range(count))
+    assert len({point.resource["service.instance.id"] for point in collector.points_of("synapse.metric.loss")}) == 4
+    crashed = next(span for span in found if span.status == "error")
+    assert crashed.status_message == "the process died without ending the run"
+
+
+def test_actors_and_their_failures(collector: Collector, ray_env: dict[str, str]) -> None:
+    """The setup hook instruments workers: an actor that is idle when Ray ends it has completed, one that failed has failed."""
+    code = """
+import ray
+from synapse_otel.sdk import SynapseInstrumentor, propagation_env
+SynapseInstrumentor().instrument()
+from synapse_sdk.loggers import NoOpLogger
+from synapse_sdk.plugins.context import PluginEnvironment, RuntimeContext
+from ray_plugins import Scorer, alone
+ctx = RuntimeContext(NoOpLogger(), PluginEnvironment({}), "job-a")
+ctx.log_message("driver")
+ray.init(num_cpus=4, include_dashboard=False, logging_level="error", log_to_driver=False, runtime_env={
+    "worker_process_setup_hook": "synapse_otel.sdk.worker_process_setup_hook", "env_vars": propagation_env(ctx)})
+good, bad = Scorer.remote(ctx), Scorer.remote(ctx)
+print(ray.get([good.score.remote(1), good.score.remote(2), good.later.remote(3), alone.remote(4)]))
+print(ray.get(bad.score.remote(5)))
+try:
+    ray.get(bad.fail.remote())
+except ValueError as error:
+    print("failed")
+ray.kill(good)
+ctx.logger.finish()
+"""
+    assert run(code, ray_env) == "[1, 2, 3, 4]\n5\nfailed\n"
+    said = sorted(record.body for record in collector.logs if record.event_name == "synapse.message")
+    assert said == ["alone 4", "driver", "later 3", "scored 1", "scored 2", "scored 5"]
+    by_instance = {span.resource["service.instance.id"]: span.attributes["synapse.run.status"] for span in workers(collector)}
+    status = {
+        record.body: by_instance.get(record.resource["service.instance.id"])
+        for record in collector.logs
+        if record.event_name == "synapse.message" and record.body != "driver"
+    }
+    assert status == {
+        "scored 1": "completed",
+        "scored 2": "completed",
+        "later 3": "completed",
+        "alone 4": "completed",
+        "scored 5": "failed",
+    }
+    assert {item.resource["job_id"] for item in (*collector.spans, *collector.logs)} == {"job-a"}
+    assert len({span.trace_id for span in collector.spans}) == 1
+
+
+def test_the_actor_executor(collector: Collector, ray_env: dict[str, str]) -> None:
+    """What the SDK starts from an instrumented process is instrumented: a run per action in the one actor."""
+    code = """
+from synapse_otel.sdk import SynapseInstrumentor
+SynapseInstrumentor().instrument()
+import ray
+ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
+from synapse_sdk.plugins.executors.ray.task import RayActorExecutor
+executor = RayActorExecutor(job_id="job-x", env={"WITHOUT": "the environment"})
+print(executor.execute("plugins.Train", {"epochs": 2}))
+try:
+    executor.execute("plugins.Broken", {})
+except Exception as error:
+    print(type(error).__name__)
+executor.shutdown()
+"""
+    assert run(code, ray_env).splitlines()[-1] == "ExecutionError"
+    assert collector.wait_for(lambda c: len(roots(c)) == 2)
+    assert roots(collector) == [
+        ("train", "ok", "train", "neural_net", "completed"),
+        ("broken", "error", "broken", None, "failed"),
+    ]
+    assert {span.resource["job_id"] for span in collector.spans} == {"job-x"}
+
+
+def test_a_ray_job(collector: Collector, ray_env: dict[str, str]) -> None:
+    """What is submitted through Ray's Jobs API from an instrumented process is a run of its own, with its job."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = f"""
+from synapse_otel.sdk import SynapseInstrumentor
+SynapseInstrumentor().instrument()
+import os, ray
+ray.init(num_cpus=2, include_dashboard=True, dashboard_host="127.0.0.1", dashboard_port={port},
+         logging_level="error", log_to_driver=False)
+from synapse_sdk.plugins.executors.ray.jobs_api import RayJobsApiExecutor
+executor = RayJobsApiExecutor(
+    dashboard_address="http://127.0.0.1:{port}", env={{"PYTHONPATH": os.environ["PYTHONPATH"]}})
+job = executor.submit("plugins.Train", {{"epochs": 2}}, job_id="job-y")
+print(executor.wait(job, timeout_seconds=120))
+"""
+    assert run(code, ray_env).splitlines()[-1] == "SUCCEEDED"
+    assert collector.wait_for(lambda c: len(roots(c)) == 1)
+    assert roots(collector) == [("train", "ok", "train", "neural_net", "completed")]
+    assert {span.resource["job_id"] for span in collector.spans} == {"job-y"}
