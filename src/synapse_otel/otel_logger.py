@@ -104,6 +104,9 @@ class OTelLogger(BaseLogger):
         settings: How telemetry is recorded and sent; from the environment by default.
         parent_env: What `propagation_env` gave in the process whose run goes on in this one.
 
+    Attributes:
+        patience: Seconds that the end of the run waits for its delivery; the setting `finish_timeout`.
+
     Raises:
         SettingsError: If a setting is wrong; the message names the variable.
     """
@@ -122,6 +125,7 @@ class OTelLogger(BaseLogger):
         from synapse_otel.export import settings as config
 
         self._settings = settings or config.TelemetrySettings.load()
+        self.patience = self._settings.finish_timeout
         plan = shipping.shipping_plan(self._settings)
         identity = new_identity(job_id, name, self._settings.service_version, version("synapse-otel"), parent_env)
         super().__init__(identity.job_id)
@@ -463,7 +467,7 @@ class OTelLogger(BaseLogger):
             return
         self._ended = True
         self._append(rec.LogEnded(_now(), *self._scope.where()))
-        self.flush(self._settings.finish_timeout)
+        self.flush(self.patience)
 
     def rest(self, error: BaseException | None = None) -> None:
         """Note that this process has done all that it was given: should it be ended now, its run has not crashed.
@@ -499,8 +503,8 @@ class OTelLogger(BaseLogger):
         if self._journal is not None:
             self._journal.close()
         if self._shipper is not None:
-            self._shipper.flush(self._settings.finish_timeout)
-            self._shipper.stop(_STOP_TIMEOUT)
+            self._shipper.flush(self.patience)
+            self._shipper.stop(min(_STOP_TIMEOUT, self.patience))
 
     def _start_shipper(self, plan: ShippingPlan) -> None:
         from synapse_otel.export.shipper import Shipper

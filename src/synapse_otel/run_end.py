@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,18 @@ from synapse_otel.models import RunStatus
 if TYPE_CHECKING:
     from synapse_otel.export.plan import ShippingPlan
     from synapse_otel.journal.directory import JournalPath
-    from synapse_otel.logger import BaseLogger
+    from synapse_otel.otel_logger import OTelLogger
 
-_unfinished: weakref.WeakSet[BaseLogger] = weakref.WeakSet()
+_unfinished: weakref.WeakSet[OTelLogger] = weakref.WeakSet()
 _recorded: dict[JournalPath, ShippingPlan] = {}
 
 
-def close_at_end(logger: BaseLogger) -> None:
+def close_at_end(logger: OTelLogger) -> None:
     """Finish `logger` when the interpreter ends, unless that was done before."""
     _unfinished.add(logger)
 
 
-def closed(logger: BaseLogger) -> None:
+def closed(logger: OTelLogger) -> None:
     """Forget `logger`: it is finished."""
     _unfinished.discard(logger)
 
@@ -34,7 +35,7 @@ def see_off_at_end(path: JournalPath, plan: ShippingPlan) -> None:
     _recorded[path] = plan
 
 
-def close_at_end_of_child(logger: BaseLogger) -> None:
+def close_at_end_of_child(logger: OTelLogger) -> None:
     """Finish `logger` when a forked `multiprocessing` child ends, which it does without the exit handlers."""
     if "multiprocessing.util" in sys.modules:
         from multiprocessing.util import Finalize
@@ -54,7 +55,9 @@ def _close_all() -> None:
     interactive = hasattr(sys, "ps1") or sys.flags.interactive
     error = None if interactive else getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     status = RunStatus.COMPLETED if error is None else RunStatus.FAILED
-    for logger in list(_unfinished):
+    began = time.monotonic()
+    for logger in list(_unfinished):  # together they wait no longer than one of them would
+        logger.patience = max(0.0, logger.patience - (time.monotonic() - began))
         logger.finish(status, error)
     for path, plan in _recorded.items():
         if path.run.exists():  # where no worker left anything, it went with the delivery

@@ -78,7 +78,8 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
         slowest = min((lane.position for lane in delivery.lanes), key=lambda position: position.seq)
         orphan = Orphan(path, delivery, lock, reader.end(slowest).seq)
     except (JournalError, OSError) as error:
-        destination.notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
+        if path.path.exists():  # else somebody else has delivered it meanwhile
+            destination.notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
         lock.release()
         return None
     if orphan.delivery.delivered(orphan.last):

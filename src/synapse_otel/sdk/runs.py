@@ -28,7 +28,7 @@ notices = logging.getLogger("synapse_otel")
 Opener = Literal["action", "host", "process", "logger", "owner", "carried"]
 """`host`: what executes an action; `owner`: somebody's own `OTelLogger`; `logger`: the first report of any other."""
 
-_NESTED_FINISH_TIMEOUT = 1.0
+_NESTED_PATIENCE = 1.0
 """Seconds that the end of a run inside another one waits at most; the outer one delivers what is left."""
 
 
@@ -124,11 +124,13 @@ class Runs:
         if job_id is None and outer is not None:
             job_id = outer.core.job_id
         try:
-            core = OTelLogger(job_id, name, parent_env=parent_env, settings=_settings(nested=outer is not None))
+            core = OTelLogger(job_id, name, parent_env=parent_env)
         except Exception as error:  # noqa: BLE001  # a wrong setting must not end a plugin that knows nothing of us
             notices.error("nothing is recorded: %s", error)
             self._unusable = True
             return None
+        if outer is not None:
+            core.patience = min(core.patience, _NESTED_PATIENCE)
         return self.add(Run(core, opened_by))
 
     def open_for_process(self, name: str) -> None:
@@ -241,15 +243,6 @@ class Runs:
 
     def _after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
-
-
-def _settings(*, nested: bool) -> Any:
-    from synapse_otel.export.settings import TelemetrySettings
-
-    settings = TelemetrySettings.load()
-    if not nested:
-        return settings
-    return settings.model_copy(update={"finish_timeout": min(settings.finish_timeout, _NESTED_FINISH_TIMEOUT)})
 
 
 def plain_name(value: object) -> str | None:
