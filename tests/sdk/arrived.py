@@ -11,7 +11,9 @@ OURS = ("log.record.uid", "synapse.level")
 
 def roots(collector: Collector) -> list[tuple[str, str, Any, Any, Any]]:
     """Name, status, action, category of the action and status of every run, as they began."""
-    spans = sorted((span for span in collector.spans if "synapse.run.status" in span.attributes), key=lambda s: s.start_ns)
+    spans = sorted(
+        (span for span in collector.spans if "synapse.run.status" in span.attributes), key=lambda s: s.start_ns
+    )
     keys = ("synapse.action", "synapse.action.category", "synapse.run.status")
     return [(span.name, span.status, *(span.attributes.get(key) for key in keys)) for span in spans]
 
@@ -25,7 +27,9 @@ def run_of(collector: Collector, name: str) -> Span:
 def tree(collector: Collector) -> list[tuple[str, str]]:
     """Every span and its parent by their names, in order; without the markers of runs that began."""
     names = {span.span_id: span.name for span in collector.spans}
-    spans = sorted((span for span in collector.spans if span.name != "run started"), key=lambda span: (span.start_ns, span.name))
+    spans = sorted(
+        (span for span in collector.spans if span.name != "run started"), key=lambda span: (span.start_ns, span.name)
+    )
     return [(span.name, names.get(span.parent_span_id, "")) for span in spans]
 
 

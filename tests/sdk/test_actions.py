@@ -55,7 +55,11 @@ def test_an_action_that_fails_is_a_failed_run_with_its_exception(collector: Coll
     assert (run.status, run.status_message) == ("error", "ValueError: a made-up error")
     assert run.attributes["synapse.run.status"] == "failed"
     message, exception = run.events
-    assert (message.name, exception.name, exception.attributes["exception.type"]) == ("message", "exception", "ValueError")
+    assert (message.name, exception.name, exception.attributes["exception.type"]) == (
+        "message",
+        "exception",
+        "ValueError",
+    )
     assert "/synapse_otel/" not in exception.attributes["exception.stacktrace"]
     assert "tests/sdk/plugins.py" in exception.attributes["exception.stacktrace"]
 
@@ -71,7 +75,12 @@ def test_parameters_that_do_not_fit_are_a_failed_run(collector: Collector) -> No
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(KeyboardInterrupt(), "cancelled"), (SystemExit(0), "completed"), (SystemExit(3), "failed"), (OSError("disk"), "failed")],
+    [
+        (KeyboardInterrupt(), "cancelled"),
+        (SystemExit(0), "completed"),
+        (SystemExit(3), "failed"),
+        (OSError("disk"), "failed"),
+    ],
 )
 def test_whatever_ends_an_action_ends_its_run(error: BaseException, status: str, collector: Collector) -> None:
     """Interrupts and exits pass, and say what became of the run."""

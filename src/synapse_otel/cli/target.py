@@ -18,7 +18,6 @@ from synapse_otel.cli.errors import CliError
 from synapse_otel.logger import describe
 from synapse_otel.sdk.local import is_sdk_action
 
-
 _CONFIG = "config.yaml"
 
 

@@ -58,6 +58,7 @@ class JournalFold:
         self.last = origin.identity.started
         self.ended: rec.RunEnded | None = None
         self.action = ""
+        self.name = origin.identity.name
         self.counts: Counter[str] = Counter()
         self.progress: dict[str, ProgressView] = {}
         self.metrics: dict[tuple[str, str], SeriesView] = {}
@@ -116,6 +117,7 @@ class JournalFold:
                 self.ended = record
             case rec.ActionNamed():
                 self.action = record.name
+                self.name = record.name if record.names_run else self.name
             case rec.Dropped():
                 self.counts.subtract([record.kind])
                 self.counts.update(record.counts)
@@ -155,7 +157,7 @@ def run_view(
     status = first.status(facts)
     return RunView(
         job_id=first.identity.job_id,
-        name=first.identity.name,
+        name=first.name,
         action=first.action,
         trace_id=first.identity.trace_id.hex(),
         status=status,

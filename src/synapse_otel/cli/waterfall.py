@@ -81,6 +81,14 @@ def _matters(record: rec.Record) -> bool:
     return not isinstance(record, rec.Metrics | rec.DevEvent)
 
 
+def _skipped(span: ReadableSpan) -> str:
+    attributes = span.attributes or {}
+    if attributes.get(names.STEP_STATUS) != "skipped":
+        return ""
+    reason = attributes.get(names.STEP_MESSAGE)
+    return f"skipped: {reason}" if reason else "skipped"
+
+
 def _view(span: ReadableSpan, kind: SpanKind, is_open: bool) -> SpanView:
     assert span.context is not None
     return SpanView(
@@ -92,5 +100,5 @@ def _view(span: ReadableSpan, kind: SpanKind, is_open: bool) -> SpanView:
         end=span.end_time or 0,
         open=is_open,
         status=_STATUS[span.status.status_code],
-        message=span.status.description or "",
+        message=span.status.description or _skipped(span),
     )

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from synapse_otel.export.delivery import Destination
 from synapse_otel.export.orphans import Orphan, orphans
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.journal.directory import JournalPath, journals_of

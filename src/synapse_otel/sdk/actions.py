@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from synapse_otel.sdk.guard import guarded
 from synapse_otel.sdk.patching import Function, Patches, Standin, inside, subclasses
-from synapse_otel.sdk.runs import Run, notices, plain_name, runs
+from synapse_otel.sdk.runs import Run, plain_name, runs
 
 # -- runs
 
@@ -45,7 +46,7 @@ def running_action(subject: Any, ctx: Any) -> Iterator[None]:
 
 
 @contextmanager
-def hosting(name: str, job_id: object = None, *, subject: object = None) -> Iterator[Run | None]:
+def hosting(name: str, job_id: str | None = None, *, subject: object = None) -> Iterator[Run | None]:
     """Run what is inside as one run: what executes an action, from before it is loaded until after it is done.
 
     Args:
@@ -88,10 +89,8 @@ def _awaiting(logger: object) -> Run | None:
 
 
 def _close(run: Run, error: BaseException | None = None) -> None:
-    try:
+    with guarded("a run could not be ended"):
         runs.close(run, error)
-    except Exception:
-        notices.exception("a run could not be ended")
 
 
 # -- actions
@@ -167,7 +166,9 @@ def instrument_decorator(module: Any, patches: Patches, everywhere: Callable[[ob
 
 
 def _is_context(value: object) -> bool:
-    return any(cls.__name__ == "RuntimeContext" and cls.__module__.startswith("synapse_sdk.") for cls in type(value).__mro__)
+    return any(
+        cls.__name__ == "RuntimeContext" and cls.__module__.startswith("synapse_sdk.") for cls in type(value).__mro__
+    )
 
 
 # -- what executes actions
@@ -206,5 +207,4 @@ def instrument_pipeline(cls: type, method: str, actions: Callable[..., list[Any]
 
 def instrument_main(module: Any, patches: Patches) -> None:
     """Let the entrypoint of Ray jobs be a host where it is called; where it is the process, that is the run."""
-
     patches.wrap(module, "main", lambda original: inside(original, lambda: hosting("entrypoint")))

@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from synapse_otel.sdk.guard import guarded
 from synapse_otel.sdk.loggers import instrument_class
 from synapse_otel.sdk.patching import Function, Patches, inside
-from synapse_otel.sdk.runs import notices, runs
+from synapse_otel.sdk.runs import runs
 
 _CARRIED = "_synapse_otel"
 """Where the state of a pickled context says which run it belongs to, in values of the standard library only."""
@@ -41,31 +42,26 @@ def instrument_context(cls: type, patches: Patches) -> None:
 
 
 def _know(ctx: Any, patches: Patches) -> None:
-    try:
+    with guarded("a context is not instrumented"):
         logger = getattr(ctx, "logger", None)
         if logger is not None:
             instrument_class(type(logger), patches)
             runs.note_job(logger, getattr(ctx, "job_id", None))
-    except Exception:
-        notices.exception("a context is not instrumented")
 
 
 def _carried(ctx: Any) -> dict[str, Any]:
-    try:
+    with guarded("a context does not carry its run"):
         run = runs.of(ctx.logger)
-        return {} if run is None else {_CARRIED: run.core.propagation_env()}
-    except Exception:
-        notices.exception("a context does not carry its run")
-        return {}
+        if run is not None:
+            return {_CARRIED: run.core.propagation_env()}
+    return {}
 
 
 def _carry_on(ctx: Any, env: dict[str, str]) -> None:
-    try:
+    with guarded("a context does not go on with its run"):
         run = runs.carry_on(env)
         if run is not None:
             runs.bind(ctx.logger, run)
-    except Exception:
-        notices.exception("a context does not go on with its run")
 
 
 def _reduced(ctx: Any) -> tuple[Any, ...]:
@@ -79,7 +75,7 @@ def resumed_context(cls: type, state: dict[str, Any]) -> Any:
     instrumentor = SynapseInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
-    ctx: Any = cls.__new__(cls)
+    ctx: Any = object.__new__(cls)
     vars(ctx).update({key: value for key, value in state.items() if key != _CARRIED})
     if _CARRIED in state:
         _carry_on(ctx, state[_CARRIED])

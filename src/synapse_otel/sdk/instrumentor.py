@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped
 from wrapt import register_post_import_hook
 
 from synapse_otel.sdk.patching import Patches
@@ -16,7 +16,7 @@ _SUPPORTED = ("synapse-sdk >= 2026.1.50, < 2027",)
 _ENTRYPOINT = "synapse_sdk.plugins.entrypoint"
 
 
-class SynapseInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # it has no types
+class SynapseInstrumentor(BaseInstrumentor):
     """Lets plugins that are written against `synapse_sdk` report to OpenTelemetry, without changing a line.
 
     ``SynapseInstrumentor().instrument()`` instruments this process, ``uninstrument()`` puts everything back. The SDK is

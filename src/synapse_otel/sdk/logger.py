@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synapse_otel.export.settings import TelemetrySettings
 
 
-class OTelLogger(BaseLogger):  # type: ignore[misc]  # the SDK is not there where types are checked
+class OTelLogger(BaseLogger):
     """Records a run, for a `synapse_sdk` `RuntimeContext` that somebody makes; no instrumentor is needed.
 
     Everything that the SDK's loggers take is taken; what they refuse is refused, with the SDK's own errors. The run
@@ -132,7 +132,7 @@ class OTelLogger(BaseLogger):  # type: ignore[misc]  # the SDK is not there wher
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         env = state.pop("_env")
-        vars(self).update(state)
+        self.__dict__.update(state)
         run = runs.carry_on(env)
         if run is not None:
             self._recorder, self._run = run.core, run

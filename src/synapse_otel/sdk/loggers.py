@@ -7,12 +7,17 @@ from contextlib import nullcontext
 from typing import Any
 
 from synapse_otel.sdk.delegation import Call, CallsUnderWay
+from synapse_otel.sdk.guard import guarded
 from synapse_otel.sdk.patching import Function, Patches, inside, leave_no_trace, subclasses
 from synapse_otel.sdk.reports import REPORTS, RefusedError, Report, call_of
-from synapse_otel.sdk.runs import Run, notices, runs
+from synapse_otel.sdk.runs import runs
 
 _REFUSED_WHEN_FINISHED = frozenset(REPORTS) - {
-    "log_event", "log_message", "log_metric", "log_visualization", "log_trials"
+    "log_event",
+    "log_message",
+    "log_metric",
+    "log_visualization",
+    "log_trials",
 }
 _under_way = CallsUnderWay()
 
@@ -76,17 +81,13 @@ def finishing(original: Function) -> Function:
     """Return a logger's `finish` with which the run ends that the logger opened."""
 
     def end(_entered: None, _result: Any, logger: object) -> None:
-        try:
+        with guarded("a run could not be ended"):
             runs.logger_finished(logger)
-        except Exception:
-            notices.exception("a run could not be ended")
 
     return inside(original, lambda *_, **__: nullcontext(), end)
 
 
-def _report(
-    call: Call, report: Report, logger: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Exception | None:
+def _report(call: Call, report: Report, logger: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
     """Record a call before it is made; return why not, where that may be for the SDK to say."""
     try:
         run = runs.of(logger)
@@ -115,9 +116,7 @@ def _again(report: Report, logger: Any, args: tuple[Any, ...], kwargs: dict[str,
 
 def _keep(logger: Any, method: str, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Record what the SDK accepted and we could not read, as it is."""
-    try:
-        run: Run | None = runs.of(logger)
+    with guarded("a report could not be recorded"):
+        run = runs.of(logger)
         if run is not None:
             run.core.log_dev_event(f"{method}: {error}", {"args": list(args), "kwargs": kwargs})
-    except Exception:
-        notices.exception("a report could not be recorded")

@@ -67,14 +67,16 @@ class Standin:
         return self._function if instance is None else MethodType(self._function, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function that stands in."""
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return copy.copy, (self._original,)  # of the standard library; the copy of a function is the function
 
 
-def subclasses(cls: type) -> Iterator[type]:
+def subclasses(cls: type[Any]) -> Iterator[type]:
     """Yield what is derived from a class, directly or not."""
+    derived: type
     for derived in cls.__subclasses__():
         yield derived
         yield from subclasses(derived)

@@ -1,8 +1,8 @@
 """Ray: how its workers come to be instrumented, and when the run in one of them has ended.
 
 Ray ends a worker process without notice: no exit handlers, no signal. So a run rests whenever the worker has done the
-task, or the call of an actor, that it was given; a worker that dies at rest has not crashed. A run that has rested for a
-moment is ended.
+task, or the call of an actor, that it was given; a worker that dies at rest has not crashed. A run that has rested for
+a moment is ended.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from synapse_otel.sdk.guard import guarded
 from synapse_otel.sdk.patching import Function, Patches
-from synapse_otel.sdk.runs import Run, notices, runs
+from synapse_otel.sdk.runs import Run, runs
 
 AUTO = str(Path(__file__).parent / "auto")
 """The folder of a ``sitecustomize`` that instruments: on ``PYTHONPATH``, where it is there, and no harm where not."""
@@ -29,7 +30,7 @@ _SECRET = ("HEADERS", "KEY", "CERTIFICATE", "PASSWORD", "TOKEN")
 
 
 def worker_process_setup_hook() -> None:
-    """Instrument a Ray worker: ``runtime_env={"worker_process_setup_hook": "synapse_otel.sdk.worker_process_setup_hook"}``."""
+    """Instrument a Ray worker: the ``worker_process_setup_hook`` of a ``runtime_env``, by its name or itself."""
     from synapse_otel.sdk.instrumentor import SynapseInstrumentor
 
     instrumentor = SynapseInstrumentor()
@@ -47,10 +48,8 @@ def instrument_runtime_env(owner: Any, method: str, patches: Patches) -> None:
         @functools.wraps(original)
         def runtime_env(*args: Any, **kwargs: Any) -> Any:
             made = original(*args, **kwargs)
-            try:
-                made = {**made, "env_vars": with_telemetry(made.get("env_vars") or {})}
-            except Exception:
-                notices.exception("a Ray worker is not instrumented")
+            with guarded("a Ray worker is not instrumented"):
+                return {**made, "env_vars": with_telemetry(made.get("env_vars") or {})}
             return made
 
         return runtime_env
@@ -99,11 +98,9 @@ def instrument_workers(manager: type, patches: Patches) -> None:
         @functools.wraps(original)
         def get_execution_info(self: Any, *args: Any, **kwargs: Any) -> Any:
             info = original(self, *args, **kwargs)
-            try:
+            with guarded("a Ray worker's run does not rest"):
                 return info._replace(function=_work(info.function))
-            except Exception:
-                notices.exception("a Ray worker's run does not rest")
-                return info
+            return info
 
         return get_execution_info
 

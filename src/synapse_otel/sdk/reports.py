@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synapse_otel.sdk.delegation import LOG, Call
+from synapse_otel.sdk.steps import is_between_steps
 from synapse_otel.values import text
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ class RefusedError(Exception):
 def set_progress(run: Run, logger: object, current: Any, total: Any, step: Any = None) -> None:
     """Progress of the category `step`, by default of the SDK's current step."""
     category = _step_or_current(logger, step)
+    if is_between_steps() and current == total and not _is_open(run, category):
+        return  # the orchestrator says that a step has ended: that is what the step's span says
     run.core.set_progress(current, total, "" if category is None else category)
+
+
+def _is_open(run: Run, category: str | None) -> bool:
+    known = run.core.get_progress(category or "")
+    return known is not None and known.status == "running"
 
 
 def set_progress_failed(run: Run, logger: object, step: Any = None) -> None:  # noqa: ARG001  # the common signature
@@ -58,9 +66,7 @@ def log_metric(run: Run, logger: object, category: Any, key: Any, value: Any, **
 # -- events and messages
 
 
-def log(
-    run: Run, logger: object, level: Any, event: Any, data: Any, file: Any = None, step: Any = None
-) -> None:
+def log(run: Run, logger: object, level: Any, event: Any, data: Any, file: Any = None, step: Any = None) -> None:
     """An event; those that the SDK's context makes of other calls become those again."""
     if not isinstance(level, Enum) or not isinstance(data, Mapping):
         raise RefusedError
@@ -95,9 +101,7 @@ def debug(run: Run, logger: object, message: Any) -> None:  # noqa: ARG001
     run.core.log_dev_event(message)
 
 
-def log_visualization(
-    run: Run, logger: object, category: Any, group: Any, index: Any, image: Any, **meta: Any
-) -> None:
+def log_visualization(run: Run, logger: object, category: Any, group: Any, index: Any, image: Any, **meta: Any) -> None:
     """An event with the path and the size of an image, never its content."""
     data = {"category": category, "group": group, "index": index, **meta}
     _event(run, logger, "info", "visualization", data, image, None)
@@ -221,9 +225,7 @@ def _message(run: Run, logger: object, message: Any, level: Any, step: Any, key:
     run.core.log_message(message, level, step=_other_step(run, logger, step), key=None if code is None else _name(code))
 
 
-def _event(
-    run: Run, logger: object, level: Any, event: Any, data: Mapping[str, Any], file: Any, step: Any
-) -> None:
+def _event(run: Run, logger: object, level: Any, event: Any, data: Mapping[str, Any], file: Any, step: Any) -> None:
     name, shown = _name(event) or "event", {key: _without_bytes(value) for key, value in data.items()}
     path = _path(file)
     if file is not None:

@@ -14,9 +14,9 @@ from synapse_otel.run_identity import JOB_VARIABLES
 class SynapseResourceDetector(ResourceDetector):
     """Detects what a process of the Synapse platform is: ``OTEL_EXPERIMENTAL_RESOURCE_DETECTORS=synapse``.
 
-    It gives ``job_id``, from ``SYNAPSE_JOB_ID`` or ``RAY_JOB_ID``, ``synapse.plugin.*``, from the variables of a plugin's
-    release, ``synapse.rank`` and what belongs to it in distributed training, and ``synapse.trial_id``. Each only where
-    the environment says it.
+    It gives ``job_id``, from ``SYNAPSE_JOB_ID`` or ``RAY_JOB_ID``, ``synapse.plugin.*``, from the variables of a
+    plugin's release, ``synapse.rank`` and what belongs to it in distributed training, and ``synapse.trial_id``: each
+    where the environment says it.
     """
 
     def detect(self) -> Resource:

@@ -6,7 +6,6 @@ that came from another process, or, where none of these is there, by the first r
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -22,8 +21,7 @@ from synapse_otel.context import run_outcome
 from synapse_otel.models import RunStatus
 from synapse_otel.otel_logger import RUN_NAME, OTelLogger
 from synapse_otel.run_end import close_at_end_of_child
-
-notices = logging.getLogger("synapse_otel")
+from synapse_otel.sdk.guard import notices
 
 Opener = Literal["action", "host", "process", "logger", "owner", "carried"]
 """`host`: what executes an action; `owner`: somebody's own `OTelLogger`; `logger`: the first report of any other."""
@@ -115,7 +113,7 @@ class Runs:
     # -- opening and closing
 
     def open(
-        self, opened_by: Opener, name: str, *, job_id: object = None, parent_env: Mapping[str, str] | None = None
+        self, opened_by: Opener, name: str, *, job_id: str | None = None, parent_env: Mapping[str, str] | None = None
     ) -> Run | None:
         """Open a run; None where the settings are wrong, which is said once."""
         if self._unusable:
@@ -186,14 +184,14 @@ class Runs:
             env: What `OTelLogger.propagation_env` gave there, and the run's name.
         """
         with self._lock:
-            trace_id = env.get("TRACEPARENT", "").split("-")[1:2]
+            job_id, trace_id = env.get("SYNAPSE_JOB_ID"), env.get("TRACEPARENT", "").split("-")[1:2]
             for run in self._open:
-                if not run.core.is_finished and [run.core.trace_id] == trace_id and run.core.job_id == env.get("SYNAPSE_JOB_ID"):
+                if (run.core.job_id, [run.core.trace_id]) == (job_id, trace_id) and not run.core.is_finished:
                     return run
-            run = self.open("carried", env.get(RUN_NAME, "run"), job_id=env.get("SYNAPSE_JOB_ID"), parent_env=env)
-            if run is not None:
-                close_at_end_of_child(run.core)
-            return run
+            carried = self.open("carried", env.get(RUN_NAME, "run"), job_id=job_id, parent_env=env)
+            if carried is not None:
+                close_at_end_of_child(carried.core)
+            return carried
 
     def waiting(self) -> list[Run]:
         """Return the open runs that nothing in this process ends but the end of it."""

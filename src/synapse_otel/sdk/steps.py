@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +16,14 @@ from synapse_otel.sdk.runs import plain_name, runs
 _workflow: ContextVar[dict[int, int]] = ContextVar("synapse_otel_workflow", default={})  # noqa: B039  # never changed
 
 
+_between_steps: ContextVar[bool] = ContextVar("synapse_otel_between_steps", default=False)
+
+
+def is_between_steps() -> bool:
+    """Return whether it is the orchestrator that reports, and not one of its steps."""
+    return _between_steps.get()
+
+
 def instrument_orchestrator(cls: type, patches: Patches) -> None:
     """Let the steps of every workflow that is executed from now on be spans."""
 
@@ -24,20 +32,26 @@ def instrument_orchestrator(cls: type, patches: Patches) -> None:
         steps = orchestrator._registry.get_steps()
         for step in steps:
             for base in type(step).__mro__[:-1]:
-                patches.wrap(base, "can_skip", lambda original: inside(original, _nothing, _skipped))
+                patches.wrap(base, "can_skip", lambda original: inside(original, _asking, _skipped))
                 patches.wrap(base, "execute", lambda original: inside(original, _span, _executed))
                 patches.wrap(base, "rollback", lambda original: inside(original, _rollback))
-        token = _workflow.set({id(step): order for order, step in enumerate(steps)})
+        token, between = _workflow.set({id(step): order for order, step in enumerate(steps)}), _between_steps.set(True)
         try:
             yield
         finally:
             _workflow.reset(token)
+            _between_steps.reset(between)
 
     patches.wrap(cls, "execute", lambda original: inside(original, knowing_its_steps))
 
 
-def _nothing(*_: Any, **__: Any) -> AbstractContextManager[None]:
-    return nullcontext()
+@contextmanager
+def _asking(*_: Any, **__: Any) -> Iterator[None]:
+    token = _between_steps.set(False)
+    try:
+        yield
+    finally:
+        _between_steps.reset(token)
 
 
 def _skipped(_entered: None, skipped: Any, step: Any, context: Any) -> None:
@@ -68,11 +82,14 @@ def _span(step: Any, context: Any, prefix: str = "") -> Iterator[StepHandle | No
         return
     token = _workflow.set({key: order for key, order in workflow.items() if key != id(step)})
     name = plain_name(step.name) or type(step).__name__
-    before, run.step = run.step, name
+    # During a rollback the SDK's loggers still name the step that failed.
+    before, run.step = run.step, getattr(context.runtime_ctx.logger, "_current_step", None) or name
+    between = _between_steps.set(False)
     try:
         with run.core.step(f"{prefix}{name}") as span:
             span.order = workflow[id(step)]
             yield span
     finally:
         run.step = before
+        _between_steps.reset(between)
         _workflow.reset(token)

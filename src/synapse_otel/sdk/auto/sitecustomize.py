@@ -3,29 +3,30 @@
 A process may lack what that takes; it starts all the same.
 """
 
-import os
 import sys
+from importlib import import_module
+from pathlib import Path
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = Path(__file__).parent.resolve()
 
 
 def _instrument() -> None:
     try:
-        from synapse_otel.sdk.ray import worker_process_setup_hook
+        hook = import_module("synapse_otel.sdk.ray").worker_process_setup_hook
     except ImportError:
         return
-    worker_process_setup_hook()
+    hook()
 
 
 def _make_way() -> None:
     """Import the ``sitecustomize`` that this one stands before."""
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]
-    own = sys.modules.pop("sitecustomize", None)
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _HERE]
+    own = sys.modules.pop(__name__, None)
     try:
-        import sitecustomize  # noqa: F401  # another one, by now
+        import_module("sitecustomize")
     except ImportError:
         if own is not None:
-            sys.modules["sitecustomize"] = own
+            sys.modules[__name__] = own
 
 
 _instrument()
