@@ -129,6 +129,8 @@ class ShowText:
             return Text(f"✖ {message}".rstrip(), "red")
         if span.open:
             return Text("…", "cyan")
+        if span.message:
+            return Text(f"✔ {self.terminal.clean(span.message)}", "dim")
         return Text("✔" if span.status == "ok" else "·", "green" if span.status == "ok" else "dim")
 
     # -- how far it came
