@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -160,3 +161,41 @@ print(executor.wait(job, timeout_seconds=120))
     assert collector.wait_for(lambda c: len(roots(c)) == 1)
     assert roots(collector) == [("train", "ok", "train", "neural_net", "completed")]
     assert {span.resource["job_id"] for span in collector.spans} == {"job-y"}
+
+
+def test_trials_of_a_tuning_are_runs_inside_its_run(
+    collector: Collector, ray_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Tune, really: each trial has its id, its own progress and every sample of its own, in the trace of the search."""
+    shutil.copy(Path(__file__).parent / "tune_plugin.py", tmp_path)
+    monkeypatch.chdir(tmp_path)  # which the SDK sends to the workers
+    code = """
+from synapse_otel.sdk import SynapseInstrumentor
+SynapseInstrumentor().instrument()
+from synapse_sdk.loggers import NoOpLogger
+from synapse_sdk.plugins.context import PluginEnvironment, RuntimeContext
+from tune_plugin import Search
+Search.dispatch(
+    {
+        "dataset": 1,
+        "is_tune": True,
+        "num_cpus": 1,
+        "num_gpus": 0,
+        "tune_config": {"mode": "max", "metric": "score", "num_samples": 1},
+        "hyperparameters": [{"name": "lr", "type": "grid_search", "options": [0.5, 0.25]}],
+    },
+    RuntimeContext(NoOpLogger(), PluginEnvironment({}), "job-t"),
+)
+"""
+    run(code, ray_env)
+    runs = [span for span in collector.spans if "synapse.run.status" in span.attributes]
+    (search,) = [span for span in runs if "synapse.trial_id" not in span.resource]
+    trials = [span for span in runs if "synapse.trial_id" in span.resource]
+    assert len({span.resource["synapse.trial_id"] for span in trials}) == len(trials) == 2
+    assert {(span.name, span.status, span.trace_id) for span in trials} == {("search", "ok", search.trace_id)}
+    assert {span.resource["job_id"] for span in runs} == {"job-t"}
+    scores: dict[str, list[float]] = {}
+    for point in sorted(collector.points_of("synapse.metric.score"), key=lambda point: point.time_ns):
+        scores.setdefault(point.resource["synapse.trial_id"], []).append(point.value)
+    assert sorted(scores.values()) == [[0.25, 0.5], [0.5, 1.0]]
+    assert any(record.event_name == "trials" for record in collector.logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import dataclasses
@@ -194,8 +195,13 @@ def instrumentation() -> Iterator[None]:
         SynapseInstrumentor().uninstrument()
 
 
-def assert_untouched(scenario: Callable[[], list[Any]], collector: Collector, records: bool = True) -> list[Any]:
-    """Assert that a scenario tells the same with the instrumentor as without it, and that it was recorded there.
+def assert_untouched(scenario: Callable[[], list[Any]], collector: Collector, records: bool | None = True) -> list[Any]:
+    """Assert that a scenario tells the same with the instrumentor as without it.
+
+    Args:
+        scenario: Does something, and tells what is to be seen of it.
+        collector: Gets what is recorded.
+        records: Whether something is recorded; None where that is not what it is about.
 
     Returns:
         What it tells.
@@ -204,12 +210,12 @@ def assert_untouched(scenario: Callable[[], list[Any]], collector: Collector, re
     with instrumentation():
         instrumented = scenario()
     assert_same(instrumented, plain)
-    assert bool(collector.requests) == records
+    assert records is None or bool(collector.requests) == records
     return plain
 
 
 class Clock:
-    """A clock for the SDK: the n-th time that it is read, it is n steps later. A read of ours would change all others."""
+    """A clock for the SDK: read for the n-th time, it is n steps later. A read of ours would change those of others."""
 
     def __init__(self) -> None:
         self.set(1.0)
@@ -236,7 +242,7 @@ class Bars(dict[int, Any]):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clocks of the SDK's loggers, which say what the test says, and of the bars that they draw, which stand still."""
+    """The clock of the SDK's loggers, which says what the test says; that of the bars that they draw stands still."""
     clock = Clock()
     monkeypatch.setattr("synapse_sdk.loggers.time", SimpleNamespace(monotonic=clock.monotonic, time=time.time))
     monkeypatch.setattr("tqdm.std.time", lambda: 0.0)
@@ -307,6 +313,32 @@ class Delegating:
         return getattr(self.inner, name)
 
 
+class Peculiar:
+    """A user's wrapper that is asked for nothing but what it has, and is compared with nothing."""
+
+    __hash__ = None
+
+    def __init__(self) -> None:
+        self.inner = OwnLogger()
+
+    def _refuse(self, *_: object) -> Any:
+        raise RuntimeError("peculiar")
+
+    __bool__ = __eq__ = __len__ = _refuse
+
+    def __getattr__(self, name: str) -> Any:
+        return {"set_step": self.inner.set_step, "set_metrics": self.inner.set_metrics}[name]
+
+    def set_progress(self, *args: Any, **kwargs: Any) -> None:
+        self.inner.set_progress(*args, **kwargs)
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        self.inner.log(*args, **kwargs)
+
+    def info(self, message: str) -> None:
+        self.inner.info(message)
+
+
 class Stranger:
     """A logger that has nothing of the SDK's."""
 
@@ -343,6 +375,7 @@ LOGGERS: dict[str, Callable[[Backend], Any]] = {
     "delegating": lambda _: Delegating(ConsoleLogger()),
     "delegating-silently": lambda _: Delegating(BackendLogger(Published(), "job-1")),
     "delegating-twice": lambda _: Delegating(Delegating(OwnLogger())),
+    "peculiar": lambda _: Peculiar(),
     "stranger": lambda _: Stranger(),
     "pipeline": lambda _: ray_pipeline._PipelineLogger(ConsoleLogger(), Published(), "run-1", 0, "train"),
     "pipeline-failing": lambda _: ray_pipeline._PipelineLogger(ConsoleLogger(), Published(True), "run-1", 0, "train"),
@@ -592,11 +625,15 @@ def played(noted: Script, logger: Any) -> list[Any]:
     targets = {"logger": logger, "ctx": RuntimeContext(logger, PluginEnvironment({}), "job-1")}
     told: list[Any] = []
     for number, (target, method, args, kwargs) in enumerate(noted.calls):
-        told.append(done(f"{number}: {target}.{method}", lambda: getattr(targets[target], method)(*args, **kwargs)))
-        told.append((number, seen([args, kwargs])))
+        call = functools.partial(_call, targets[target], method)
+        told.append(done(f"{number}: {target}.{method}", call, *args, **kwargs))
         if method == "no_such_method":
             told.append(seen(logger))
     return [*told, seen(logger)]
+
+
+def _call(target: Any, method: str, /, *args: Any, **kwargs: Any) -> Any:
+    return getattr(target, method)(*args, **kwargs)
 
 
 @pytest.mark.parametrize("kind", LOGGERS)
@@ -740,7 +777,7 @@ def test_who_called_is_found_as_before(collector: Collector) -> None:
 
 
 def test_values_are_neither_used_up_nor_changed(collector: Collector) -> None:
-    """An iterator that a plugin logs is still at its beginning, a mapping as it was, and of no one else's."""
+    """An iterator that a plugin logs is still at its beginning, and a mapping is as it was."""
     given = iter([1, 2, 3])
     data = {"iterator": given, "nested": {"list": [1]}}
     before = copy.deepcopy(data["nested"])
@@ -871,6 +908,17 @@ class OwnWay(Greets):
         return super().dispatch({**params, "times": 2}, ctx)
 
 
+class Waits(Greets):
+    """Is executed by an event loop."""
+
+    async def execute(self) -> Any:
+        await asyncio.sleep(0)
+        return super().execute()
+
+    def run(self) -> Any:
+        return asyncio.run(self.execute())
+
+
 def decorated() -> Any:
     """A function that is decorated as an action only now."""
 
@@ -889,6 +937,7 @@ ACTIONS: dict[str, tuple[type[BaseAction[Any]], dict[str, Any]]] = {
     "success": (Greets, {"times": 3}),
     "mismatch": (Mismatched, {}),
     "own": (OwnWay, {"name": "me"}),
+    "waiting": (Waits, {}),
     "failing": (Breaks, {}),
     "leaving": (Leaves, {}),
     "invalid": (Greets, {"times": "many"}),
@@ -905,7 +954,35 @@ def test_the_local_executor_does_what_it_did(kind: str, clock: Clock, collector:
         return [done(kind, LocalExecutor(env={"A": "1"}, job_id="job-1").execute, action, params)]
 
     (plain,) = assert_untouched(scenario, collector)
-    assert (plain.raised is None) == (kind in {"success", "mismatch", "own"})
+    assert (plain.raised is None) == (kind in {"success", "mismatch", "own", "waiting"})
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "carrier pigeon"},
+        {"SYNAPSE_OTEL_JOURNAL_DIR": "/dev/null/runs"},
+        {"OTEL_SDK_DISABLED": "true"},
+    ],
+    ids=["unreachable", "wrong", "unwritable", "disabled"],
+)
+def test_telemetry_that_does_not_work_changes_nothing(
+    setting: dict[str, str], clock: Clock, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be recorded or sent, actions do what they did; what we say of it, our own logger says."""
+    for name, value in {**setting, "SYNAPSE_OTEL_FINISH_TIMEOUT": "0.05"}.items():
+        monkeypatch.setenv(name, value)
+
+    def scenario() -> list[Any]:
+        clock.set(1.0)
+        told = [done(kind, LocalExecutor(env={}).execute, *ACTIONS[kind]) for kind in ("success", "failing", "invalid")]
+        logger = OwnLogger()
+        told += [done("info", logger.info, "text"), done("finish", logger.finish)]
+        theirs = [[record for record in one.logged if not record[0].startswith("synapse_otel")] for one in told]
+        return [dataclasses.replace(one, logged=tuple(logged)) for one, logged in zip(told, theirs, strict=True)]
+
+    assert_untouched(scenario, collector, records=None)
 
 
 @pytest.mark.parametrize("kind", ACTIONS)
@@ -996,14 +1073,16 @@ def test_a_pipeline_does_what_it_did(clock: Clock, collector: Collector) -> None
             reported: list[Any] = []
             ctx = RuntimeContext(OwnLogger(), PluginEnvironment({}), "job-1")
             pipeline = ActionPipeline(actions)
-            report = functools.partial(lambda *progress, reported: reported.append(progress), reported=reported)
-            told.append(
-                done("execute", lambda p=pipeline, a=params, c=ctx, r=report: p.execute(a, c, progress_callback=r))
-            )
+            report = functools.partial(_report, reported)
+            told.append(done("execute", pipeline.execute, params, ctx, progress_callback=report))
             told += [reported, seen(ctx.logger)]
         return told
 
     assert_untouched(scenario, collector)
+
+
+def _report(reported: list[Any], *progress: Any) -> None:
+    reported.append(progress)
 
 
 class Step(BaseStep[BaseStepContext]):
@@ -1089,7 +1168,7 @@ def test_a_workflow_does_what_it_did(kind: str, backend: Backend, clock: Clock, 
                 registry.register(step)
             context = BaseStepContext(RuntimeContext(logger, PluginEnvironment({}), "job-1"))
             reported: list[Any] = []
-            orchestrator = Orchestrator(registry, context, lambda *progress, to=reported: to.append(progress))
+            orchestrator = Orchestrator(registry, context, functools.partial(_report, reported))
             told.append(done(kind, orchestrator.execute))
             told += [seen(context.step_results), context.errors, context.current_step, reported, seen(logger)]
             told += [(step.name, seen(result)) for step, result in orchestrator._executed_steps]
@@ -1359,7 +1438,7 @@ def test_instrumenting_twice_is_harmless(collector: Collector) -> None:
 
 
 def test_what_is_replaced_says_of_itself_what_it_said(clock: Clock, collector: Collector) -> None:
-    """Signatures, names, docstrings and kinds of all methods that are replaced are those of the SDK and of the plugin."""
+    """Signatures, names, docstrings and kinds of methods that are replaced are those of the SDK and of the plugin."""
     for name in _INSTRUMENTED_MODULES:
         importlib.import_module(name)
 
@@ -1369,6 +1448,7 @@ def test_what_is_replaced_says_of_itself_what_it_said(clock: Clock, collector: C
     before = State.now()
     with instrumentation():
         LocalExecutor(env={}).execute(OwnWay, {})
+        LocalExecutor(env={}).execute(Waits, {})
         Delegating(OwnLogger()).info("made")
         instrumented = State.now()
         changed = before.changed_in(instrumented)

@@ -1,0 +1,35 @@
+"""A plugin of the Synapse SDK that is tuned: each trial trains for two epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synapse_sdk.plugins.actions.train import BaseTrainAction, BaseTrainParams
+from synapse_sdk.plugins.actions.train.context import TrainContext
+from synapse_sdk.plugins.actions.train.steps import TuneTrialsStep
+from synapse_sdk.plugins.steps import Orchestrator, StepRegistry
+
+
+class Params(BaseTrainParams):
+    lr: float = 0.1
+
+
+class Search(BaseTrainAction[Params]):
+    """Only the trials of the SDK's workflow: the rest of it is of the Synapse backend."""
+
+    action_name = "search"
+
+    def run(self) -> Any:
+        registry: StepRegistry[Any] = StepRegistry()
+        registry.register(TuneTrialsStep(self))
+        context = TrainContext(runtime_ctx=self.ctx, params={}, data_path=".")
+        return Orchestrator(registry, context, self.set_progress).execute()
+
+    def get_checkpoint(self) -> None:
+        return None
+
+    def execute(self, data_path: Any, checkpoint: Any) -> dict[str, Any]:
+        for epoch in range(2):
+            self.set_progress(epoch + 1, 2, "epochs")
+            self.report_metrics({"score": self.params.lr * (epoch + 1)}, epoch=epoch, category="validation")
+        return {}
