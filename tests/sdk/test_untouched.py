@@ -1458,11 +1458,14 @@ def test_what_is_replaced_says_of_itself_what_it_said(clock: Clock, collector: C
 
 
 def _about(value: Any) -> dict[str, Any]:
-    function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+    function = value.__func__ if isinstance(value, classmethod) else value
+    if hasattr(type(function), "__get__"):
+        function = function.__get__(None, object)  # what one gets from the class
     names = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__isabstractmethod__")
     return {
         "signature": str(inspect.signature(function)),
         "of the class": isinstance(value, classmethod),
+        "is a function": inspect.isfunction(function),
         "inside": inspect.unwrap(function),
         "coroutine": inspect.iscoroutinefunction(function),
         **{name: getattr(function, name, None) for name in names},

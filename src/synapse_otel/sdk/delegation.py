@@ -8,40 +8,71 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
-LOG = "log"
+_LOG = "log"
+_EVENTS = {
+    "log_message": "message",
+    "log_metric": "metric",
+    "log_visualization": "visualization",
+    "log_trials": "trials",
+    "debug": "debug",
+    "info": "message",
+    "warning": "message",
+    "error": "message",
+    "critical": "message",
+}
+"""The events that the methods of loggers make, which `log` and `log_event` are told."""
 
 
-@dataclass(slots=True)
 class Call:
     """A call of a logger that is under way.
 
+    Args:
+        method: The name of the method.
+        args: What it was called with.
+        kwargs: The same.
+
     Attributes:
-        kind: What is called: `LOG`, or the method's name where calls of one name are one kind.
-        event: Of a `LOG`, the event.
-        data: Of a `LOG`, its data.
         reported: Whether it is recorded, here or by the call that it is a part of.
-        handed_to: The loggers that it was handed on to, by their ids.
     """
 
-    kind: str
-    event: object = None
-    data: object = None
-    reported: bool = False
-    handed_to: set[int] = field(default_factory=set)
+    __slots__ = ("_args", "_handed_to", "_kwargs", "_method", "reported")
+
+    def __init__(self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._method = method
+        self._args = args
+        self._kwargs = kwargs
+        self._handed_to: set[int] | None = None
+        self.reported = False
 
     def continues(self, call: Call, logger: object) -> bool:
         """Return whether `call`, which this one makes on `logger`, is this one handed on; noted for the next time."""
-        if call.kind != self.kind or id(logger) in self.handed_to or not self._is_alike(call):
+        if self._handed_to is None:
+            self._handed_to = set()
+        if id(logger) in self._handed_to or not self._is_like(call):
             return False
-        self.handed_to.add(id(logger))
+        self._handed_to.add(id(logger))
         return True
 
-    def _is_alike(self, call: Call) -> bool:
-        if self.event == call.event:
-            return True
-        return isinstance(call.data, Mapping) and _equal(self.data, call.data)  # wrapped, under another name
+    def _is_like(self, call: Call) -> bool:
+        (kind, event, data), (other_kind, other_event, other_data) = self._what(), call._what()
+        if kind != other_kind:
+            return False
+        renamed = event != other_event
+        return not renamed or (isinstance(other_data, Mapping) and _equal(data, other_data))
+
+    def _what(self) -> tuple[str, Any, Any]:
+        """Return the kind of the call, and of a log its event and data."""
+        if self._method == "log":
+            return _LOG, self._argument(1, "event"), self._argument(2, "data")
+        if self._method == "log_event":
+            return _LOG, self._argument(0, "event"), self._argument(1, "data")
+        event = _EVENTS.get(self._method)
+        return (self._method, None, None) if event is None else (_LOG, event, None)
+
+    def _argument(self, at: int, name: str) -> Any:
+        return self._args[at] if len(self._args) > at else self._kwargs.get(name)
 
 
 class CallsUnderWay(threading.local):

@@ -9,7 +9,7 @@ from typing import Any
 from synapse_otel.sdk.delegation import Call, CallsUnderWay
 from synapse_otel.sdk.guard import guarded
 from synapse_otel.sdk.patching import Function, Patches, inside, leave_no_trace, subclasses
-from synapse_otel.sdk.reports import REPORTS, RefusedError, Report, call_of
+from synapse_otel.sdk.reports import REPORTS, RefusedError, Report
 from synapse_otel.sdk.runs import runs
 
 _REFUSED_WHEN_FINISHED = frozenset(REPORTS) - {
@@ -54,7 +54,7 @@ def reporting(method: str, report: Report, original: Function) -> Function:
     @functools.wraps(original)
     def reported(logger: Any, *args: Any, **kwargs: Any) -> Any:
         stack = _under_way.stack
-        call = call_of(method, args, kwargs)
+        call = Call(method, args, kwargs)
         outer = stack[-1] if stack else None
         if outer is not None and outer.reported and outer.continues(call, logger):
             call.reported, refused = True, None

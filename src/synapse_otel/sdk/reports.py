@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synapse_otel.sdk.delegation import LOG, Call
+from synapse_otel.models import LogLevel
 from synapse_otel.sdk.steps import is_between_steps
 from synapse_otel.values import text
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from synapse_otel.sdk.runs import Run
 
 Report = Callable[..., None]
-_FIRST, _SECOND = 0, 1
+_BYTES = frozenset({bytes, bytearray, memoryview})
+_LEVELS: dict[object, LogLevel] = {level.value: level for level in LogLevel}
 _MAX_PATH = 4096
 
 
@@ -35,7 +36,7 @@ class RefusedError(Exception):
 def set_progress(run: Run, logger: object, current: Any, total: Any, step: Any = None) -> None:
     """Progress of the category `step`, by default of the SDK's current step."""
     category = _step_or_current(logger, step)
-    if is_between_steps() and current == total and not _is_open(run, category):
+    if current == total and is_between_steps() and not _is_open(run, category):
         return  # the orchestrator says that a step has ended: that is what the step's span says
     run.core.set_progress(current, total, "" if category is None else category)
 
@@ -128,19 +129,6 @@ def log_trials(
     _event(run, logger, "info", "trials", data, None, None)
 
 
-# -- what a call is, for telling it from the same one handed on
-
-
-def call_of(method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
-    """Return the call of a method: which kind, and of a log which event with which data."""
-    if method == "log":
-        return Call(LOG, _argument(args, kwargs, _SECOND, "event"), _argument(args, kwargs, 2, "data"))
-    if method == "log_event":
-        return Call(LOG, _argument(args, kwargs, _FIRST, "event"), _argument(args, kwargs, _SECOND, "data"))
-    event = _EVENT_OF.get(method)
-    return Call(method) if event is None else Call(LOG, event)
-
-
 REPORTS: dict[str, Report] = {
     "set_progress": set_progress,
     "set_progress_failed": set_progress_failed,
@@ -158,19 +146,6 @@ REPORTS: dict[str, Report] = {
     "critical": message_at("critical"),
 }
 """The methods of a logger that report, and how."""
-
-_EVENT_OF = {
-    "log_message": "message",
-    "log_metric": "metric",
-    "log_visualization": "visualization",
-    "log_trials": "trials",
-    "debug": "debug",
-    "info": "message",
-    "warning": "message",
-    "error": "message",
-    "critical": "message",
-}
-
 
 # -- the events that stand for other calls
 
@@ -221,20 +196,19 @@ def _samples(run: Run, category: Any, key: Any, value: Any, others: Mapping[str,
 
 
 def _message(run: Run, logger: object, message: Any, level: Any, step: Any, key: Any = None) -> None:
-    code = key if key is not None else _code(message)
-    run.core.log_message(message, level, step=_other_step(run, logger, step), key=None if code is None else _name(code))
+    code = key if key is not None or type(message) is str else _code(message)
+    named = _other_step(run, logger, step)
+    run.core.log_message(message, _level(level), step=named, key=None if code is None else _name(code))
 
 
 def _event(run: Run, logger: object, level: Any, event: Any, data: Mapping[str, Any], file: Any, step: Any) -> None:
-    name, shown = _name(event) or "event", {key: _without_bytes(value) for key, value in data.items()}
-    path = _path(file)
-    if file is not None:
-        if path is None:
-            shown["file"] = _without_bytes(file)
+    shown, path = _without_images(data), _path(file)
+    if path is not None:
         with suppress(OSError, ValueError):
-            if path is not None:
-                shown["file.size"] = Path(path).stat().st_size
-    run.core.log(level, name, shown, path, _other_step(run, logger, step))
+            shown = {**shown, "file.size": Path(path).stat().st_size}
+    elif file is not None:
+        shown = {**shown, "file": _size(file)}
+    run.core.log(_level(level), _name(event) or "event", shown, path, _other_step(run, logger, step))
 
 
 # -- helpers
@@ -253,13 +227,25 @@ def _path(file: Any) -> str | None:
     return None if path.startswith("data:") or len(path) > _MAX_PATH or "\n" in path else path
 
 
-def _without_bytes(value: Any) -> Any:
-    """Return `value`, or in the place of an image's content how large it is."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, str) and value.startswith("data:") and ";base64," in value[:256]:
-        return f"<data of {len(value)} characters>"
-    return value
+def _without_images(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `data`, with how large it is in the place of an image's content."""
+    return {key: _size(value) for key, value in data.items()} if any(map(_is_image, data.values())) else data
+
+
+def _is_image(value: Any) -> bool:
+    kind = type(value)
+    return kind in _BYTES or (kind is str and value.startswith("data:") and ";base64," in value[:256])
+
+
+def _size(value: Any) -> Any:
+    if not _is_image(value):
+        return value
+    return f"<data of {len(value)} characters>" if isinstance(value, str) else f"<{len(value)} bytes>"
+
+
+def _level(level: Any) -> Any:
+    """Return the level as ours, which is what the recorder takes at once."""
+    return _LEVELS.get(level.value if isinstance(level, Enum) else level, level)
 
 
 def _step_or_current(logger: object, step: Any) -> str | None:
@@ -277,7 +263,3 @@ def _name(value: Any) -> str:
     if type(value) is str:
         return value
     return text(value.value if isinstance(value, Enum) else value)
-
-
-def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], at: int, name: str) -> Any:
-    return args[at] if len(args) > at else kwargs.get(name)
