@@ -37,14 +37,13 @@ class Call:
         reported: Whether it is recorded, here or by the call that it is a part of.
     """
 
-    __slots__ = ("_args", "_handed_to", "_kwargs", "_method", "reported")
+    reported = False
+    _handed_to: set[int] | None = None
 
     def __init__(self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self._method = method
         self._args = args
         self._kwargs = kwargs
-        self._handed_to: set[int] | None = None
-        self.reported = False
 
     def continues(self, call: Call, logger: object) -> bool:
         """Return whether `call`, which this one makes on `logger`, is this one handed on; noted for the next time."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,7 @@ def log_metric(run: Run, logger: object, category: Any, key: Any, value: Any, **
 
 def log(run: Run, logger: object, level: Any, event: Any, data: Any, file: Any = None, step: Any = None) -> None:
     """An event; those that the SDK's context makes of other calls become those again."""
-    if not isinstance(level, Enum) or not isinstance(data, Mapping):
+    if not isinstance(level, Enum) or not _is_mapping(data):
         raise RefusedError
     meant = _MEANT.get(event) if isinstance(event, str) else None
     if meant is None or not meant(run, logger, level, data, file, step):
@@ -202,12 +201,10 @@ def _message(run: Run, logger: object, message: Any, level: Any, step: Any, key:
 
 
 def _event(run: Run, logger: object, level: Any, event: Any, data: Mapping[str, Any], file: Any, step: Any) -> None:
-    shown, path = _without_images(data), _path(file)
-    if path is not None:
-        with suppress(OSError, ValueError):
-            shown = {**shown, "file.size": Path(path).stat().st_size}
-    elif file is not None:
-        shown = {**shown, "file": _size(file)}
+    shown, path = _without_images(data), None
+    if file is not None:
+        path = _path(file)
+        shown = {**shown, **_about(file, path)}
     run.core.log(_level(level), _name(event) or "event", shown, path, _other_step(run, logger, step))
 
 
@@ -217,6 +214,16 @@ def _event(run: Run, logger: object, level: Any, event: Any, data: Mapping[str, 
 def _code(message: Any) -> Any:
     """Return the code that a message is: a member of an enum of strings."""
     return message.value if isinstance(message, str) and isinstance(message, Enum) else None
+
+
+def _about(file: Any, path: str | None) -> dict[str, Any]:
+    """Return the size of a file, or what `file` is where it is no path."""
+    if path is None:
+        return {"file": _size(file)}
+    try:
+        return {"file.size": Path(path).stat().st_size}
+    except (OSError, ValueError):
+        return {}
 
 
 def _path(file: Any) -> str | None:
@@ -229,7 +236,14 @@ def _path(file: Any) -> str | None:
 
 def _without_images(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `data`, with how large it is in the place of an image's content."""
-    return {key: _size(value) for key, value in data.items()} if any(map(_is_image, data.values())) else data
+    for value in data.values():
+        if type(value) in _BYTES or (type(value) is str and value.startswith("data:")):
+            return {key: _size(value) for key, value in data.items()}
+    return data
+
+
+def _is_mapping(value: Any) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _is_image(value: Any) -> bool:
@@ -245,12 +259,13 @@ def _size(value: Any) -> Any:
 
 def _level(level: Any) -> Any:
     """Return the level as ours, which is what the recorder takes at once."""
-    return _LEVELS.get(level.value if isinstance(level, Enum) else level, level)
+    return _LEVELS.get(getattr(level, "_value_", level), level)
 
 
 def _step_or_current(logger: object, step: Any) -> str | None:
-    current = getattr(logger, "_current_step", None) if step is None else step
-    return None if current is None else _name(current)
+    if step is None:
+        step = getattr(logger, "_current_step", None)
+    return step if step is None or type(step) is str else _name(step)
 
 
 def _other_step(run: Run, logger: object, step: Any) -> str | None:
