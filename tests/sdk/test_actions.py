@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from synapse_sdk.plugins.pipelines import ActionPipeline
 from synapse_sdk.plugins.runner import run_plugin
 
 from sdk.arrived import progress, records, roots, run_of, samples, tree
+from sdk.backend import Backend
 from sdk.plugins import Broken, Params, Train
 from synapse_otel.testing import Collector
 
@@ -212,3 +216,39 @@ def test_what_an_executor_says_after_an_action_belongs_to_its_run(collector: Col
     LocalExecutor().execute(Incomplete, {"epochs": 1})
     assert [name for name, *_ in roots(collector)] == ["train"]
     assert any("Result validation warning" in str(record[2]) for record in records(collector))
+
+
+def test_a_pipeline_of_the_ray_executor(collector: Collector) -> None:
+    """What its actor executes is a run, which says why it failed: in both releases the SDK cannot log its beginning."""
+    from synapse_sdk.plugins.executors.ray.pipeline import _PipelineExecutorActor
+
+    with Backend() as service, kept_logging():
+        actor = _PipelineExecutorActor("run-7", "pipeline-1", service.url)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'message'"):
+            actor.run_pipeline(["sdk.plugins.Broken", "sdk.plugins.Train"], {"epochs": 2})
+    assert roots(collector) == [("pipeline", "error", "Broken | Train", "pipeline", "failed")]
+    assert run_of(collector, "pipeline").resource["job_id"] == "run-7"
+    assert run_of(collector, "pipeline").attributes["error.type"] == "TypeError"
+
+
+def test_a_job_of_the_ray_executor(collector: Collector) -> None:
+    """The actor of the older way to run a job."""
+    from synapse_sdk.plugins.executors.ray.job import _JobExecutorActor
+
+    with kept_logging():
+        _JobExecutorActor("job-j").run_action("sdk.plugins.Train", {"epochs": 1})
+        with pytest.raises(Exception, match="nothing_there"):
+            _JobExecutorActor("job-j").run_action("sdk.nothing_there.Train", {"epochs": 1})
+    assert [(name, status) for name, *_, status in roots(collector)] == [("train", "completed"), ("Train", "failed")]
+    assert {span.resource["job_id"] for span in collector.spans} == {"job-j"}
+
+
+@contextmanager
+def kept_logging() -> Iterator[None]:
+    """The SDK's actors configure logging for their process, which is this one here."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
