@@ -152,3 +152,14 @@ def test_what_a_module_raises_is_not_taken_for_a_missing_module(folder: Path) ->
 
     with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
         load_action("broken")
+
+
+def test_a_plugin_of_the_sdk_needs_the_sdk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not installed, that is what is said."""
+    (folder / "plugin").mkdir()
+    (folder / "plugin" / "config.yaml").write_text("code: plugin")
+    monkeypatch.setitem(sys.modules, "synapse_sdk", None)
+
+    start, _, end = refusal("plugin:train").partition("(")
+    assert start == "plugin is a plugin of the Synapse SDK, which is not installed "
+    assert end.endswith("): pip install 'synapse-otel[synapse]', with Python 3.12 or later")

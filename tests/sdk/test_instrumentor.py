@@ -36,7 +36,11 @@ def test_twice_is_as_once(instrumented: None, collector: Collector, caplog: pyte
     ctx.logger.finish()
     assert [record[2] for record in records(collector)] == ["once"]
     assert caplog.record_tuples == [
-        ("opentelemetry.instrumentation.instrumentor", logging.WARNING, "Attempting to instrument while already instrumented")
+        (
+            "opentelemetry.instrumentation.instrumentor",
+            logging.WARNING,
+            "Attempting to instrument while already instrumented",
+        )
     ]
 
 

@@ -1415,7 +1415,9 @@ def test_uninstrumented_is_as_it_was(clock: Clock, collector: Collector) -> None
             done(kind, Orchestrator(registry, BaseStepContext(ctx), lambda *_: None).execute)
         changed = before.changed_in(State.now())
     assert before.changed_in(State.now()) == []
-    assert b"synapse_otel" not in bytes(ForkingPickler.dumps(ctx))
+    with ForkingPickler.dumps(ctx) as view:  # Python may crash where it collects such a view together with a failure
+        carried = bytes(view)
+    assert b"synapse_otel" not in carried
     for name in ("set_progress", "log_message", "dispatch", "execute", "can_skip", "get_execution_info", "main"):
         assert any(attribute == name for _, attribute in changed), name
 

@@ -85,7 +85,7 @@ def _action_of_plugin(target: Target) -> Callable[..., Any]:
         ) from None
     try:
         plugin = PluginDiscovery.from_path(folder / _CONFIG)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  # of YAML, of the SDK's own checks: all of them are about the file
         raise CliError(f"{folder / _CONFIG} cannot be read: {error}") from None
     _make_importable(folder)
     name = target.attribute or _only_name(target, plugin.list_actions())
