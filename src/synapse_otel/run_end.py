@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _unfinished: weakref.WeakSet[OTelLogger] = weakref.WeakSet()
 _recorded: dict[JournalPath, ShippingPlan] = {}
+_MOST_RECORDED = 64
 
 
 def close_at_end(logger: OTelLogger) -> None:
@@ -33,6 +34,8 @@ def closed(logger: OTelLogger) -> None:
 def see_off_at_end(path: JournalPath, plan: ShippingPlan) -> None:
     """When the interpreter ends, deliver what the workers of the run left that `path` belongs to."""
     _recorded[path] = plan
+    if len(_recorded) > _MOST_RECORDED:  # a process of many runs has long seen off the first of them while it went
+        del _recorded[next(iter(_recorded))]
 
 
 def close_at_end_of_child(logger: OTelLogger) -> None:

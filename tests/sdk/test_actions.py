@@ -195,7 +195,7 @@ def test_what_is_reported_before_an_action_belongs_to_its_run(collector: Collect
     Train.dispatch({"epochs": 1}, ctx)
     ctx.logger.finish()
     assert roots(collector) == [("train", "ok", "train", "neural_net", "completed")]
-    assert [event.attributes.get("message") for event in run_of(collector, "train").events][0] == "prepared"
+    assert run_of(collector, "train").events[0].attributes["message"] == "prepared"
 
 
 class Typed(BaseModel):

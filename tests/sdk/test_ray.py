@@ -71,7 +71,7 @@ def test_workers_that_report_at_once_are_one_run_and_the_killed_one_is_seen(
 
 
 def test_actors_and_their_failures(collector: Collector, ray_env: dict[str, str]) -> None:
-    """The setup hook instruments workers: an actor that is idle when Ray ends it has completed, one that failed has failed."""
+    """The setup hook instruments workers: an idle actor that Ray ends has completed, one that failed has failed."""
     code = """
 import ray
 from synapse_otel.sdk import SynapseInstrumentor, propagation_env
@@ -166,7 +166,7 @@ print(executor.wait(job, timeout_seconds=120))
 def test_trials_of_a_tuning_are_runs_inside_its_run(
     collector: Collector, ray_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray Tune, really: each trial has its id, its own progress and every sample of its own, in the trace of the search."""
+    """Ray Tune, really: each trial has its id and every sample of its own, in the trace of the search."""
     shutil.copy(Path(__file__).parent / "tune_plugin.py", tmp_path)
     monkeypatch.chdir(tmp_path)  # which the SDK sends to the workers
     code = """
