@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-_OURS = str(Path(__file__).parent)
+_OURS = (str(Path(__file__).parent), "<synapse_otel")  # the wrappers of what is instrumented have no file
 
 
 def stacktrace(error: BaseException) -> str:

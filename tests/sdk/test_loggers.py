@@ -357,3 +357,18 @@ def test_a_wrong_setting_is_said_and_reaches_no_plugin(
         "unable to parse string as a number"
     ]
     assert collector.spans == []
+
+
+class Shortened(Own):
+    """One with a signature of its own, that hands on what the SDK's has."""
+
+    def log(self, event: str, data: Any, file: str | None = None) -> None:  # type: ignore[override]
+        super().log(LogLevel.INFO, event, data, file)
+
+
+def test_a_signature_of_ones_own_is_read_where_it_is_handed_on(collector: Collector) -> None:
+    """What cannot be read at the outer call is read at the inner one, once."""
+    logger = Shortened()
+    logger.log("saved", {"size": 7})
+    logger.finish()
+    assert records(collector) == [("saved", "info", "saved", {"size": 7})]

@@ -24,12 +24,13 @@ def instrument_context(cls: type, patches: Patches) -> None:
 
         return inside(original, lambda *_, **__: nullcontext(), know)
 
-    def __getstate__(ctx: Any) -> dict[str, Any]:  # noqa: N807
-        return {**vars(ctx), **_carried(ctx)}
+    def __getstate__(ctx: Any) -> Any:  # noqa: N807
+        attributes, slots = _state(object.__getstate__(ctx))
+        attributes = {**attributes, **_carried(ctx)}
+        return (attributes, slots) if slots else attributes
 
-    def __setstate__(ctx: Any, state: dict[str, Any]) -> None:  # noqa: N807
-        env = state.get(_CARRIED)
-        vars(ctx).update({key: value for key, value in state.items() if key != _CARRIED})
+    def __setstate__(ctx: Any, state: Any) -> None:  # noqa: N807
+        env = _set(ctx, state)
         _know(ctx, patches)
         if isinstance(env, dict):
             _carry_on(ctx, env)
@@ -38,13 +39,13 @@ def instrument_context(cls: type, patches: Patches) -> None:
     patches.put(cls, "__getstate__", __getstate__)
     patches.put(cls, "__setstate__", __setstate__)
     # A child of multiprocessing has the packages of its parent, so that what it unpickles can instrument it first.
-    ForkingPickler.register(cls, _reduced)
+    ForkingPickler.register(cls, lambda ctx: _reduced(ctx) if patches.active else ctx.__reduce_ex__(4))
 
 
 def _know(ctx: Any, patches: Patches) -> None:
     with guarded("a context is not instrumented"):
         logger = getattr(ctx, "logger", None)
-        if logger is not None:
+        if hasattr(logger, "set_progress"):
             instrument_class(type(logger), patches)
             runs.note_job(logger, getattr(ctx, "job_id", None))
 
@@ -76,7 +77,21 @@ def resumed_context(cls: type, state: dict[str, Any]) -> Any:
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
     ctx: Any = object.__new__(cls)
-    vars(ctx).update({key: value for key, value in state.items() if key != _CARRIED})
-    if _CARRIED in state:
-        _carry_on(ctx, state[_CARRIED])
+    env = _set(ctx, state)
+    if env is not None:
+        _carry_on(ctx, env)
     return ctx
+
+
+def _state(state: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes and the slots that the default state of an object has."""
+    attributes, slots = state if isinstance(state, tuple) else (state, None)
+    return attributes or {}, slots or {}
+
+
+def _set(ctx: Any, state: Any) -> Any:
+    attributes, slots = _state(state)
+    vars(ctx).update({key: value for key, value in attributes.items() if key != _CARRIED})
+    for name, value in slots.items():
+        setattr(ctx, name, value)
+    return attributes.get(_CARRIED)

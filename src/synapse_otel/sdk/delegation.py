@@ -58,7 +58,7 @@ class Call:
         (kind, event, data), (other_kind, other_event, other_data) = self._what(), call._what()
         if kind != other_kind:
             return False
-        renamed = event != other_event
+        renamed = not _equal(event, other_event)
         return not renamed or (isinstance(other_data, Mapping) and _equal(data, other_data))
 
     def _what(self) -> tuple[str, Any, Any]:

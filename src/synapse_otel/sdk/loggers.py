@@ -8,7 +8,7 @@ from typing import Any
 
 from synapse_otel.sdk.delegation import Call, CallsUnderWay
 from synapse_otel.sdk.guard import guarded
-from synapse_otel.sdk.patching import Function, Patches, inside, leave_no_trace, subclasses
+from synapse_otel.sdk.patching import Function, OnlyHere, Patches, inside, subclasses, wraps
 from synapse_otel.sdk.reports import REPORTS, RefusedError, Report
 from synapse_otel.sdk.runs import runs
 
@@ -51,30 +51,50 @@ def reporting(method: str, report: Report, original: Function) -> Function:
     """Return a logger's method that is reported, once, and is otherwise as it was."""
     silent_when_finished = method in _REFUSED_WHEN_FINISHED
 
-    @functools.wraps(original)
-    def reported(logger: Any, *args: Any, **kwargs: Any) -> Any:
+    def before(logger: Any, args: Any, kwargs: Any) -> Any:
         stack = _under_way.stack
-        call = Call(method, args, kwargs)
+        call, refused = Call(method, args, kwargs), None
         outer = stack[-1] if stack else None
         if outer is not None and outer.reported and outer.continues(call, logger):
-            call.reported, refused = True, None
-        elif silent_when_finished and getattr(logger, "_is_finished", False):
-            refused = None
-        else:
+            call.reported = True
+        elif not (silent_when_finished and _is_finished(logger)):
             refused = _report(call, report, logger, args, kwargs)
+            if call.reported:
+                for around in stack:  # what we could not read of them is what this one said
+                    around.reported = True
         stack.append(call)
+        return stack, call, refused
+
+    def after(call: Call, refused: Exception, logger: Any, args: Any, kwargs: Any) -> None:
+        if not call.reported:
+            _keep(logger, method, refused, args, kwargs)
+
+    ours: OnlyHere | None = OnlyHere(before, after)
+
+    @wraps(original)
+    def reported(logger: Any, *args: Any, **kwargs: Any) -> Any:
+        if ours is None:
+            return original(logger, *args, **kwargs)
+        stack, call, refused = ours.before(logger, args, kwargs)
         try:
             result = original(logger, *args, **kwargs)
         except BaseException as error:
-            leave_no_trace(error)
+            ours.leave_no_trace(error)
             raise
         finally:
             stack.pop()
-        if refused is not None and not call.reported:
-            _keep(logger, method, refused, args, kwargs)
+        if refused is not None:
+            ours.after(call, refused, logger, args, kwargs)
         return result
 
     return reported
+
+
+def _is_finished(logger: Any) -> bool:
+    try:
+        return bool(getattr(logger, "_is_finished", False))
+    except Exception:  # noqa: BLE001  # a foreign __getattr__ may raise anything
+        return False
 
 
 def finishing(original: Function) -> Function:

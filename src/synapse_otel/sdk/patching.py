@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
-import copy
 import functools
+import inspect
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 Function = Callable[..., Any]
 
 _SDK = "synapse_sdk"
 
+UNSEEN = "<synapse_otel, as unseen as importlib._bootstrap>"
+"""The file of our wrappers: `warnings` and `logging` pass over frames of such a name when they look for a caller."""
+
+
+class OnlyHere:
+    """What a wrapper does of ours. Where it is carried by value to another process, there is None in the place of this.
+
+    Args:
+        before: What is done first.
+        after: What is done when the original has returned.
+    """
+
+    def __init__(self, before: Function, after: Function) -> None:
+        self.before, self.after, self.leave_no_trace = before, after, leave_no_trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.getitem, ((None,), 0)
+
+
+def wraps(original: Function) -> Callable[[Function], Function]:
+    """Let a wrapper say of itself what the original says, and be unseen."""
+
+    def wrapped(function: Function) -> Function:
+        function.__code__ = function.__code__.replace(co_filename=UNSEEN)
+        if inspect.iscoroutinefunction(original):
+            inspect.markcoroutinefunction(function)  # type: ignore[attr-defined]  # of Python 3.12, as the SDK
+        return functools.wraps(original)(function)
+
+    return wrapped
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
 
 def inside(
     original: Function,
     scope: Callable[..., AbstractContextManager[Any]],
-    after: Callable[..., None] | None = None,
+    after: Callable[..., None] = _nothing,
 ) -> Function:
     """Return a function, run inside of a scope: what it returns, and what it raises and from where, is as it was.
 
@@ -26,17 +61,19 @@ def inside(
         scope: Called with its arguments; what it returns is entered.
         after: Called with what the scope gave, what the function returned, and its arguments.
     """
+    ours: OnlyHere | None = OnlyHere(scope, after)
 
-    @functools.wraps(original)
+    @wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
+        if ours is None:
+            return original(*args, **kwargs)
         try:
-            with scope(*args, **kwargs) as entered:
+            with ours.before(*args, **kwargs) as entered:
                 result = original(*args, **kwargs)
-                if after is not None:
-                    after(entered, result, *args, **kwargs)
+                ours.after(entered, result, *args, **kwargs)
                 return result
         except BaseException as error:
-            leave_no_trace(error)
+            ours.leave_no_trace(error)
             raise
 
     return function
@@ -44,8 +81,19 @@ def inside(
 
 def leave_no_trace(error: BaseException) -> None:
     """Take the frame that catches an error out of its traceback; a bare `raise` does not put it there again."""
-    if error.__traceback__ is not None:
+    while error.__traceback__ is not None and error.__traceback__.tb_frame.f_code.co_filename == UNSEEN:
         error.__traceback__ = error.__traceback__.tb_next
+
+
+def as_method(original: Any) -> Function:
+    """Return a function that calls what is an attribute of a class, but no function, as its instances do."""
+
+    @wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self, type(self)) if hasattr(type(original), "__get__") else original
+        return bound(*args, **kwargs)
+
+    return method
 
 
 class Standin:
@@ -71,7 +119,18 @@ class Standin:
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copy.copy, (self._original,)  # of the standard library; the copy of a function is the function
+        return operator.getitem, ((self._original,), 0)  # of the standard library; it gives the original
+
+
+class DescriptorStandin(Standin):
+    """In the place of what is no function: a static method, a decorated one, any callable."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is not None:
+            return MethodType(self._function, instance)
+        return self._original.__get__(None, owner) if hasattr(type(self._original), "__get__") else self._original
 
 
 def subclasses(cls: type[Any]) -> Iterator[type]:
@@ -97,6 +156,9 @@ class Patches:
             return
         function = original.__func__ if isinstance(original, classmethod) else original
         if not callable(function):
+            return
+        if isinstance(owner, type) and type(function) is not FunctionType:
+            self.put(owner, name, DescriptorStandin(original, make(as_method(original))))
             return
         replacement: Any = make(function)
         if isinstance(owner, type) and not owner.__module__.startswith(_SDK):
