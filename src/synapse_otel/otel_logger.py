@@ -53,6 +53,9 @@ HEARTBEAT = 15_000_000_000
 RUN_NAME = "SYNAPSE_OTEL_RUN_NAME"
 """The variable of a child process that names the run it is a part of."""
 
+INSTANCE = "SYNAPSE_OTEL_RUN_INSTANCE"
+"""The variable of a child process that says of which process the run is."""
+
 _STOP_TIMEOUT = 2.0
 """Seconds that the end of a run waits for its threads, after it waited for the delivery."""
 
@@ -136,6 +139,7 @@ class OTelLogger(BaseLogger):
         self._slots: dict[str | None, _Slot] = {}
         self._renamed = False
         self._rests_with = "completed", ""
+        self._rested_at = -1
         self._last_beat = identity.started
         self._console = console if isinstance(console, BaseLogger) else _console(plan) if console else None
         self._shipper: Shipper | None = None
@@ -457,6 +461,16 @@ class OTelLogger(BaseLogger):
         return self._identity.trace_id.hex()
 
     @property
+    def instance_id(self) -> str:
+        """What tells this process's part of the run from others: `service.instance.id`."""
+        return self._identity.journal_id
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing was recorded since `rest`."""
+        return self._journal is not None and self._journal.next_seq == self._rested_at
+
+    @property
     def journal(self) -> JournalPath | None:
         """Where this process records the run; None where it does so in memory, or not at all."""
         return self._journal.path if self._journal else None
@@ -484,6 +498,7 @@ class OTelLogger(BaseLogger):
             self._record_exception(error, b"")
             self._rests_with = "failed", text(error)
         self._append(rec.Rested(_now(), *self._rests_with))
+        self._rested_at = self._journal.next_seq if self._journal else 0
 
     def leave_context(self) -> None:
         """Let the running context be as it was before the run."""
@@ -534,6 +549,7 @@ class OTelLogger(BaseLogger):
             "TRACEPARENT": self._scope.traceparent(),
             "SYNAPSE_JOB_ID": self._identity.job_id,
             RUN_NAME: self._identity.name,
+            INSTANCE: self.instance_id,
             "SYNAPSE_OTEL_JOURNAL_DIR": str(self._settings.journal_dir),
         }
 

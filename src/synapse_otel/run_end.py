@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synapse_otel.models import RunStatus
@@ -17,13 +18,19 @@ if TYPE_CHECKING:
     from synapse_otel.otel_logger import OTelLogger
 
 _unfinished: weakref.WeakSet[OTelLogger] = weakref.WeakSet()
-_recorded: dict[JournalPath, ShippingPlan] = {}
+_recorded: dict[Path, tuple[ShippingPlan, set[str]]] = {}
 _MOST_RECORDED = 64
+_FAREWELL = 2.0
+"""Seconds that the end of the interpreter gives to what the workers of its runs left."""
 
 
 def close_at_end(logger: OTelLogger) -> None:
     """Finish `logger` when the interpreter ends, unless that was done before."""
     _unfinished.add(logger)
+
+
+def _nothing() -> None:
+    pass
 
 
 def closed(logger: OTelLogger) -> None:
@@ -33,7 +40,8 @@ def closed(logger: OTelLogger) -> None:
 
 def see_off_at_end(path: JournalPath, plan: ShippingPlan) -> None:
     """When the interpreter ends, deliver what the workers of the run left that `path` belongs to."""
-    _recorded[path] = plan
+    _, own = _recorded.pop(path.run, (plan, set()))
+    _recorded[path.run] = plan, own | {path.journal_id}
     if len(_recorded) > _MOST_RECORDED:  # a process of many runs has long seen off the first of them while it went
         del _recorded[next(iter(_recorded))]
 
@@ -43,7 +51,8 @@ def close_at_end_of_child(logger: OTelLogger) -> None:
     if "multiprocessing.util" in sys.modules:
         from multiprocessing.util import Finalize
 
-        Finalize(logger, logger.finish, exitpriority=0)
+        left = weakref.WeakMethod(logger.finish)
+        Finalize(logger, lambda: (left() or _nothing)(), exitpriority=0)
 
 
 # A forked child did not open its parent's runs; one that goes on with a run says so anew.
@@ -62,8 +71,9 @@ def _close_all() -> None:
     for logger in list(_unfinished):  # together they wait no longer than one of them would
         logger.patience = max(0.0, logger.patience - (time.monotonic() - began))
         logger.finish(status, error)
-    for path, plan in _recorded.items():
-        if path.run.exists():  # where no worker left anything, it went with the delivery
+    deadline = time.monotonic() + _FAREWELL
+    for run, (plan, own) in _recorded.items():
+        if run.exists():  # where no worker left anything, it went with the delivery
             from synapse_otel.export.farewell import see_off
 
-            see_off(path.run, {own.journal_id for own in _recorded}, plan)
+            see_off(run, own, plan, deadline)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
-_OURS = (str(Path(__file__).parent), "<synapse_otel")  # the wrappers of what is instrumented have no file
+_OURS = (str(Path(__file__).parent) + os.sep, "<synapse_otel")  # the wrappers of what is instrumented have no file
 
 
 def stacktrace(error: BaseException) -> str:

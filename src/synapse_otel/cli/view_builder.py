@@ -66,11 +66,14 @@ class JournalFold:
         self.exceptions: list[ExceptionView] = []
         self.waterfall = Waterfall(origin)
         self._steps: dict[bytes, str] = {}
+        self._rested: rec.Rested | None = None
 
     def take(self, record: rec.Record, seq: int) -> None:
         """Take the record number `seq`."""
         self.last = max(self.last, record.t)
         self.counts[record.kind] += 1
+        if not isinstance(record, rec.Heartbeat | rec.Rested):
+            self._rested = None
         self.waterfall.take(record, seq)
         match record:
             case rec.Progress():
@@ -88,7 +91,9 @@ class JournalFold:
         """Return the status of the process."""
         if self.ended:
             return self.ended.status
-        return "running" if facts.live else "crashed"
+        if facts.live:
+            return "running"
+        return "crashed" if self._rested is None else self._rested.status
 
     def process(self, facts: JournalFacts) -> ProcessView:
         """Return the process."""
@@ -115,6 +120,8 @@ class JournalFold:
                 self._steps[record.span] = record.name
             case rec.RunEnded():
                 self.ended = record
+            case rec.Rested():
+                self._rested = record
             case rec.ActionNamed():
                 self.action = record.name
                 self.name = record.name if record.names_run else self.name

@@ -6,28 +6,32 @@ import time
 from collections.abc import Iterator, Set
 from pathlib import Path
 
+from synapse_otel.export.notices import logger
 from synapse_otel.export.orphans import Orphan, orphans
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.journal.directory import JournalPath, journals_of
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.recovery import ending
 
-_TIMEOUT = 2.0
 _PAUSE = 0.02
 
 
-def see_off(run: Path, own: Set[str], plan: ShippingPlan) -> None:
-    """Deliver what other processes of a run left that are dead, or at rest, and about to be ended; for two seconds.
+def see_off(run: Path, own: Set[str], plan: ShippingPlan, deadline: float) -> None:
+    """Deliver what other processes of a run left that are dead, or at rest, and about to be ended; never raises.
 
     Args:
         run: The directory of the run.
         own: The journals in it that are this process's, by their ids.
         plan: How it is shipped.
+        deadline: When it is left to the next start, by the monotonic clock.
     """
     if not plan.sends or not any(_others(run, own)):
         return
-    deadline = time.monotonic() + _TIMEOUT
-    destination = plan.destination()
+    try:
+        destination = plan.destination()
+    except Exception as error:  # noqa: BLE001  # such as a certificate that cannot be read
+        logger.warning("what workers left is kept for the next start: %r", error)
+        return
     try:
         while True:
             for orphan in orphans(_others(run, own), plan.origin, destination):

@@ -139,10 +139,7 @@ class Shipper:
         """Look after the journal until the end, and ship what is in the lanes that have no thread."""
         seq, gathered = -1, 0.0
         while not self._stopping:
-            if any([lane.step(time.monotonic()) for lane in alone]):  # noqa: C419  # each of them is to step
-                with self._moved:
-                    self._moved.notify_all()
-                continue
+            moved = [lane.step(time.monotonic()) for lane in alone]
             self._tick()
             self._journal.prepare()
             self._journal.release(own.low_water())
@@ -152,7 +149,10 @@ class Shipper:
                 if seq != self._journal.next_seq and now >= gathered:
                     seq, gathered = self._journal.next_seq, now + GATHER
                     self._wake.notify_all()
-                self._wake.wait_for(lambda: self._stopping, TICK)
+                if any(moved):
+                    self._moved.notify_all()
+                else:
+                    self._wake.wait_for(lambda: self._stopping, TICK)
         for lane in alone:
             lane.save()
 

@@ -23,15 +23,17 @@ def running_action(subject: Any, ctx: Any) -> Iterator[None]:
         subject: The action, or its class or function.
         ctx: The SDK's context, whose logger reports to the run.
     """
-    logger = getattr(ctx, "logger", None)
-    awaiting = _awaiting(logger)
-    run = awaiting or runs.open("action", action_name(subject), job_id=getattr(ctx, "job_id", None))
+    logger, run, awaiting = getattr(ctx, "logger", None), None, None
+    with guarded("an action is not recorded"):
+        awaiting = _awaiting(logger)
+        run = awaiting or runs.open("action", action_name(subject), job_id=plain_name(getattr(ctx, "job_id", None)))
+        if run is not None:
+            run.subject, run.error = subject, None
+            category = plain_name(_marked(subject, "category"))
+            run.core.set_action(action_name(subject), category, names_run=run.opened_by in {"host", "process"})
     if run is None:
         yield
         return
-    run.subject = subject
-    category = plain_name(_marked(subject, "category"))
-    run.core.set_action(action_name(subject), category, names_run=run.opened_by in {"host", "process"})
     try:
         with runs.running(run, logger):
             yield
@@ -101,7 +103,7 @@ def instrument_base(base: type, patches: Patches) -> None:
     for cls in [base, *subclasses(base)]:
         instrument_dispatch(cls, patches)
     patches.wrap(base, "run", _ran)
-    patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, patches))
+    patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, base, patches))
 
 
 def instrument_dispatch(cls: type, patches: Patches) -> None:
@@ -109,23 +111,26 @@ def instrument_dispatch(cls: type, patches: Patches) -> None:
     patches.wrap(cls, "dispatch", _dispatched)
 
 
-def _instrumenting_its_class(patches: Patches, original: Function) -> Function:
+def _instrumenting_its_class(base: type, patches: Patches, original: Function) -> Function:
     def scope(action: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # those of any action
         # Only now: a class that came by value from another process gets its methods after it was made.
-        for cls in type(action).__mro__[:-1]:
-            patches.wrap(cls, "run", _ran)
-            patches.wrap(cls, "execute", _ran)
+        for method in ("run", "execute"):
+            patches.wrap_method(type(action), base, method, _ran)
         return nullcontext()
 
     return inside(original, scope)
 
 
 def _dispatched(original: Function) -> Function:
-    return inside(original, lambda cls, params, ctx: _unless_running(cls, ctx))  # noqa: ARG005  # the names of the SDK
+    return inside(original, lambda cls, *args, **kwargs: _unless_running(cls, _argument(1, "ctx", args, kwargs)))
 
 
 def _ran(original: Function) -> Function:
     return inside(original, lambda action, *_, **__: _unless_running(action, getattr(action, "ctx", None)))
+
+
+def _argument(at: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[at] if len(args) > at else kwargs.get(name)
 
 
 def _unless_running(subject: Any, ctx: Any) -> Any:
@@ -136,13 +141,16 @@ def _unless_running(subject: Any, ctx: Any) -> Any:
     return nullcontext() if run is not None and run.subject is subject else running_action(subject, ctx)
 
 
-def instrument_decorator(module: Any, patches: Patches, everywhere: Callable[[object, object], None]) -> None:
+def instrument_decorator(
+    module: Any, patches: Patches, everywhere: Callable[[object, object], None], is_on: Callable[[], bool]
+) -> None:
     """Let functions that are decorated as actions from now on run in runs.
 
     Args:
         module: Where the decorator `action` is defined.
         patches: What was replaced.
         everywhere: Replaces an object by another one in all modules of the SDK.
+        is_on: Returns whether the SDK is instrumented: what was decorated stays so.
     """
     original = module.action
 
@@ -154,7 +162,7 @@ def instrument_decorator(module: Any, patches: Patches, everywhere: Callable[[ob
         def decorated(function: Function) -> Any:
             def scope(*call: Any, **named: Any) -> Any:
                 ctx = next((value for value in (*call, *named.values()) if _is_context(value)), None)
-                return _unless_running(marked, ctx) if ctx is not None and patches.active else nullcontext()
+                return _unless_running(marked, ctx) if ctx is not None and is_on() else nullcontext()
 
             marked = decorate(Standin(function, inside(function, scope)))
             return marked
@@ -177,8 +185,9 @@ def _is_context(value: object) -> bool:
 def instrument_executor(cls: type, method: str, patches: Patches) -> None:
     """Let an executor, whose method's first argument is an action or its entrypoint, be the host of each action."""
 
-    def host(executor: Any, action: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # those of any executor
-        return hosting(action_name(action), getattr(executor, "_job_id", None))
+    def host(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        action = args[0] if args else kwargs.get("action_cls", kwargs.get("entrypoint", ""))
+        return hosting(action_name(action), plain_name(getattr(executor, "_job_id", None)))
 
     patches.wrap(cls, method, lambda original: inside(original, host))
 
@@ -196,10 +205,12 @@ def instrument_pipeline(cls: type, method: str, actions: Callable[..., list[Any]
     @contextmanager
     def host(pipeline: Any, *args: Any, **kwargs: Any) -> Iterator[None]:
         ctx = next((value for value in (*args, *kwargs.values()) if _is_context(value)), None)
-        job_id = getattr(ctx, "job_id", None) or getattr(pipeline, "_run_id", None)
+        job_id = plain_name(getattr(ctx, "job_id", None)) or plain_name(getattr(pipeline, "_run_id", None))
         with hosting("pipeline", job_id, subject=pipeline) as run:
             if run is not None:
-                run.core.set_action(" | ".join(map(action_name, actions(pipeline, *args, **kwargs))), "pipeline")
+                with guarded("the actions of a pipeline are not known"):
+                    named = " | ".join(map(action_name, actions(pipeline, *args, **kwargs)))
+                    run.core.set_action(named, "pipeline")
             yield
 
     patches.wrap(cls, method, lambda original: inside(original, host))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -15,83 +16,81 @@ _CARRIED = "_synapse_otel"
 """Where the state of a pickled context says which run it belongs to, in values of the standard library only."""
 
 
-def instrument_context(cls: type, patches: Patches) -> None:
-    """Let the SDK's `RuntimeContext` be known, and carry its run where it is pickled."""
+def instrument_context(cls: type, base_logger: Callable[[], type], patches: Patches) -> None:
+    """Let the SDK's `RuntimeContext` be known, and carry its run where it is pickled.
+
+    Args:
+        cls: The class.
+        base_logger: Returns the SDK's `BaseLogger`.
+        patches: What was replaced.
+    """
+
+    def know(ctx: Any) -> None:
+        logger = getattr(ctx, "logger", None)
+        if hasattr(logger, "set_progress"):
+            instrument_class(type(logger), base_logger(), patches)
+            runs.note_job(logger, getattr(ctx, "job_id", None))
 
     def knowing_its_logger(original: Function) -> Function:
-        def know(_entered: None, _result: None, ctx: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG001
-            _know(ctx, patches)
-
-        return inside(original, lambda *_, **__: nullcontext(), know)
+        return inside(original, lambda *_, **__: nullcontext(), lambda _entered, _result, ctx, *_, **__: know(ctx))
 
     def __getstate__(ctx: Any) -> Any:  # noqa: N807
-        attributes, slots = _state(object.__getstate__(ctx))
-        attributes = {**attributes, **_carried(ctx)}
-        return (attributes, slots) if slots else attributes
+        state = object.__getstate__(ctx)
+        if getattr(type(ctx), "__setstate__", None) is not __setstate__:
+            return state  # one that does not know what we would add
+        with guarded("a context does not carry its run"):
+            run = runs.bound(ctx.logger) or runs.current()
+            if run is not None:
+                attributes, slots = _parts(state)
+                attributes = {**attributes, _CARRIED: run.core.propagation_env()}
+                return (attributes, slots) if slots else attributes
+        return state
 
     def __setstate__(ctx: Any, state: Any) -> None:  # noqa: N807
-        env = _set(ctx, state)
-        _know(ctx, patches)
-        if isinstance(env, dict):
-            _carry_on(ctx, env)
+        attributes, slots = _parts(state)
+        vars(ctx).update({key: value for key, value in attributes.items() if key != _CARRIED})
+        for name, value in slots.items():
+            setattr(ctx, name, value)
+        with guarded("a context does not go on with its run"):
+            know(ctx)
+            if _CARRIED in attributes:
+                _carry_on(ctx, attributes[_CARRIED])
 
     patches.wrap(cls, "__init__", knowing_its_logger)
     patches.put(cls, "__getstate__", __getstate__)
     patches.put(cls, "__setstate__", __setstate__)
     # A child of multiprocessing has the packages of its parent, so that what it unpickles can instrument it first.
-    ForkingPickler.register(cls, lambda ctx: _reduced(ctx) if patches.active else ctx.__reduce_ex__(4))
-
-
-def _know(ctx: Any, patches: Patches) -> None:
-    with guarded("a context is not instrumented"):
-        logger = getattr(ctx, "logger", None)
-        if hasattr(logger, "set_progress"):
-            instrument_class(type(logger), patches)
-            runs.note_job(logger, getattr(ctx, "job_id", None))
-
-
-def _carried(ctx: Any) -> dict[str, Any]:
-    with guarded("a context does not carry its run"):
-        run = runs.of(ctx.logger)
-        if run is not None:
-            return {_CARRIED: run.core.propagation_env()}
-    return {}
+    ForkingPickler.register(cls, _reduced)
 
 
 def _carry_on(ctx: Any, env: dict[str, str]) -> None:
-    with guarded("a context does not go on with its run"):
+    if runs.bound(ctx.logger) is None:
         run = runs.carry_on(env)
         if run is not None:
             runs.bind(ctx.logger, run)
 
 
-def _reduced(ctx: Any) -> tuple[Any, ...]:
-    return resumed_context, (type(ctx), ctx.__getstate__())
-
-
-def resumed_context(cls: type, state: dict[str, Any]) -> Any:
-    """Return a context that `multiprocessing` carried here, in a process that is instrumented from now on."""
-    from synapse_otel.sdk.instrumentor import SynapseInstrumentor
-
-    instrumentor = SynapseInstrumentor()
-    if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument()
-    ctx: Any = object.__new__(cls)
-    env = _set(ctx, state)
-    if env is not None:
-        _carry_on(ctx, env)
-    return ctx
-
-
-def _state(state: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parts(state: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the attributes and the slots that the default state of an object has."""
     attributes, slots = state if isinstance(state, tuple) else (state, None)
     return attributes or {}, slots or {}
 
 
-def _set(ctx: Any, state: Any) -> Any:
-    attributes, slots = _state(state)
-    vars(ctx).update({key: value for key, value in attributes.items() if key != _CARRIED})
-    for name, value in slots.items():
-        setattr(ctx, name, value)
-    return attributes.get(_CARRIED)
+def _reduced(ctx: Any) -> Any:
+    from synapse_otel.sdk.instrumentor import SynapseInstrumentor
+
+    if not SynapseInstrumentor().is_instrumented_by_opentelemetry:
+        return ctx.__reduce_ex__(4)
+    with guarded("a context does not carry its run"):
+        runs.of(ctx.logger)  # it goes to another process, so that there is a run to go on with
+    return resumed_context, (type(ctx), ctx.__getstate__())
+
+
+def resumed_context(cls: type, state: Any) -> Any:
+    """Return a context that `multiprocessing` carried here, in a process that is instrumented from now on."""
+    from synapse_otel.sdk.ray import worker_process_setup_hook
+
+    worker_process_setup_hook()
+    ctx: Any = object.__new__(cls)
+    ctx.__setstate__(state)
+    return ctx

@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped
 from wrapt import register_post_import_hook
 
+from synapse_otel.sdk.guard import guarded
 from synapse_otel.sdk.patching import Patches
 
 _SUPPORTED = ("synapse-sdk >= 2026.1.50, < 2027",)
@@ -48,11 +49,12 @@ class SynapseInstrumentor(BaseInstrumentor):
         if self._patches is not None:
             self._patches.restore()
             type(self)._patches = None
-        runs.close_all()
+        runs.end_of_instrumentation()
 
     def _instrument_module(self, module: Any) -> None:
         if self._patches is not None:
-            _MODULES[module.__name__](module, self._patches)
+            with guarded(f"{module.__name__} is not instrumented"):
+                _MODULES[module.__name__](module, self._patches)
 
 
 # -- what is instrumented in which module; each is imported when there is something to do
@@ -67,7 +69,7 @@ def _loggers(module: Any, patches: Patches) -> None:
 def _context(module: Any, patches: Patches) -> None:
     from synapse_otel.sdk.contexts import instrument_context
 
-    instrument_context(module.RuntimeContext, patches)
+    instrument_context(module.RuntimeContext, lambda: sys.modules["synapse_sdk.loggers"].BaseLogger, patches)
 
 
 def _action(module: Any, patches: Patches) -> None:
@@ -85,13 +87,16 @@ def _serve(module: Any, patches: Patches) -> None:
 def _decorators(module: Any, patches: Patches) -> None:
     from synapse_otel.sdk.actions import instrument_decorator
 
-    instrument_decorator(module, patches, lambda original, new: _replace_everywhere(original, new, patches))
+    def everywhere(original: object, replacement: object) -> None:
+        _replace_everywhere(original, replacement, patches)
+
+    instrument_decorator(module, patches, everywhere, lambda: SynapseInstrumentor().is_instrumented_by_opentelemetry)
 
 
 def _orchestrator(module: Any, patches: Patches) -> None:
     from synapse_otel.sdk.steps import instrument_orchestrator
 
-    instrument_orchestrator(module.Orchestrator, patches)
+    instrument_orchestrator(module.Orchestrator, lambda: module.BaseStep, patches)
 
 
 def _executor(cls: str, method: str) -> Callable[[Any, Patches], None]:
@@ -172,8 +177,24 @@ def _replace_everywhere(original: object, replacement: object, patches: Patches)
 
 def _open_run_of_process() -> None:
     """Open the run that this process is, where it is a Ray job: an action that cannot be imported is a failed run."""
-    if "-m" in sys.orig_argv and sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1] == [_ENTRYPOINT]:
+    if _main_module(sys.orig_argv) == _ENTRYPOINT:
         from synapse_otel.sdk.actions import action_name
         from synapse_otel.sdk.runs import runs
 
         runs.open_for_process(action_name(os.environ.get("SYNAPSE_ACTION_ENTRYPOINT") or "entrypoint"))
+
+
+def _main_module(argv: list[str]) -> str | None:
+    """Return the module that ``python -m`` names among the interpreter's own options."""
+    arguments = iter(argv[1:])
+    for argument in arguments:
+        if not argument.startswith("-") or argument.startswith("--") or argument == "-":
+            return None
+        option, found, module = argument.partition("m")
+        if found and not {"c", "W", "X"} & set(option):
+            return module or next(arguments, None)
+        if "c" in argument:
+            return None
+        if argument in {"-W", "-X"}:
+            next(arguments, None)
+    return None

@@ -25,26 +25,23 @@ _under_way = CallsUnderWay()
 def instrument_base(base: type, patches: Patches) -> None:
     """Let every class of loggers report: those that there are, and others when there is one of them."""
     for cls in (base, *subclasses(base)):
-        instrument_class(cls, patches)
-    patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, patches))
+        instrument_class(cls, base, patches)
+    patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, base, patches))
 
 
-def _instrumenting_its_class(patches: Patches, original: Function) -> Function:
+def _instrumenting_its_class(base: type, patches: Patches, original: Function) -> Function:
     def scope(logger: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # those of any logger
-        instrument_class(type(logger), patches)
+        instrument_class(type(logger), base, patches)
         return nullcontext()
 
     return inside(original, scope)
 
 
-def instrument_class(cls: type, patches: Patches) -> None:
-    """Let a class of loggers report, with those that it inherits from."""
-    for base in cls.__mro__:
-        if base is object:
-            continue
-        for method, report in REPORTS.items():
-            patches.wrap(base, method, functools.partial(reporting, method, report))
-        patches.wrap(base, "finish", finishing)
+def instrument_class(cls: type, base: type, patches: Patches) -> None:
+    """Let a class of loggers report, with those between it and `base`, the SDK's, and that one."""
+    for method, report in REPORTS.items():
+        patches.wrap_method(cls, base, method, functools.partial(reporting, method, report))
+    patches.wrap_method(cls, base, "finish", finishing)
 
 
 def reporting(method: str, report: Report, original: Function) -> Function:
@@ -100,9 +97,8 @@ def _is_finished(logger: Any) -> bool:
 def finishing(original: Function) -> Function:
     """Return a logger's `finish` with which the run ends that the logger opened."""
 
-    def end(_entered: None, _result: Any, logger: object) -> None:
-        with guarded("a run could not be ended"):
-            runs.logger_finished(logger)
+    def end(_entered: None, _result: Any, logger: object, *_: Any, **__: Any) -> None:
+        runs.logger_finished(logger)
 
     return inside(original, lambda *_, **__: nullcontext(), end)
 

@@ -6,13 +6,18 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from synapse_otel.sdk.guard import guarded
 
 Function = Callable[..., Any]
 
 _SDK = "synapse_sdk"
+
+_ORIGINAL = "__synapse_otel_original__"
 
 UNSEEN = "<synapse_otel, as unseen as importlib._bootstrap>"
 """The file of our wrappers: `warnings` and `logging` pass over frames of such a name when they look for a caller."""
@@ -58,10 +63,20 @@ def inside(
 
     Args:
         original: The function.
-        scope: Called with its arguments; what it returns is entered.
+        scope: Called with its arguments; what it returns is entered. Where it fails, there is no scope.
         after: Called with what the scope gave, what the function returned, and its arguments.
     """
-    ours: OnlyHere | None = OnlyHere(scope, after)
+
+    def before(*args: Any, **kwargs: Any) -> AbstractContextManager[Any]:
+        with guarded("a call is not followed"):
+            return scope(*args, **kwargs)
+        return nullcontext()
+
+    def afterwards(*args: Any, **kwargs: Any) -> None:
+        with guarded("what a call returned is not looked at"):
+            after(*args, **kwargs)
+
+    ours: OnlyHere | None = OnlyHere(before, afterwards)
 
     @wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -142,17 +157,18 @@ def subclasses(cls: type[Any]) -> Iterator[type]:
 
 
 class Patches:
-    """What was replaced, and what it was."""
+    """What was replaced, and what it was.
+
+    A class that is forgotten by everybody else is forgotten here too: what it had is noted on what stands in its place.
+    """
 
     def __init__(self) -> None:
-        self.active = True
-        self._done: list[tuple[Any, str, Any, Any]] = []
-        self._owners: set[tuple[int, str]] = set()
+        self._replaced: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
     def wrap(self, owner: Any, name: str, make: Callable[[Function], Function]) -> None:
         """Replace the function `owner.name`, where `owner` itself has one, by what `make` makes of it; once."""
         original = vars(owner).get(name)
-        if original is None or (id(owner), name) in self._owners or getattr(original, "__isabstractmethod__", False):
+        if original is None or self._has(owner, name) or getattr(original, "__isabstractmethod__", False):
             return
         function = original.__func__ if isinstance(original, classmethod) else original
         if not callable(function):
@@ -165,20 +181,53 @@ class Patches:
             replacement = Standin(function, replacement)
         self.put(owner, name, classmethod(replacement) if isinstance(original, classmethod) else replacement)
 
+    def wrap_method(self, cls: type, base: type, name: str, make: Callable[[Function], Function]) -> None:
+        """Replace a method of a class, and of all its bases that are derived from `base` and have one.
+
+        What it inherits from anywhere else stays as it is for others: there, the class gets a method of its own.
+        """
+        owners = [owner for owner in cls.__mro__ if name in vars(owner)]
+        for owner in owners:
+            if owner is cls or issubclass(owner, base):
+                self.wrap(owner, name, make)
+        foreign = bool(owners) and owners[0] is not cls and not issubclass(owners[0], base)
+        if foreign and not self._has(cls, name):
+            self.put(cls, name, Standin(getattr(cls, name), make(_inherited(cls, name))))
+
+    def _has(self, owner: Any, name: str) -> bool:
+        return name in self._replaced.get(owner, ())
+
     def put(self, owner: Any, name: str, replacement: Any) -> None:
         """Replace an attribute, or add one that `owner` has not."""
-        self._done.append((owner, name, vars(owner).get(name), replacement))
-        self._owners.add((id(owner), name))
+        _noted(replacement)[_ORIGINAL] = vars(owner).get(name)
+        self._replaced.setdefault(owner, set()).add(name)
         setattr(owner, name, replacement)
 
     def restore(self) -> None:
         """Put everything back that nobody has replaced since."""
-        self.active = False
-        while self._done:
-            owner, name, original, replacement = self._done.pop()
-            if vars(owner).get(name) is replacement:
+        for owner, names in list(self._replaced.items()):
+            for name in names:
+                notes = _noted(vars(owner).get(name))
+                if _ORIGINAL not in notes:
+                    continue
+                original = notes.pop(_ORIGINAL)
                 if original is None:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, original)
-        self._owners.clear()
+        self._replaced.clear()
+
+
+def _noted(replacement: Any) -> dict[str, Any]:
+    """Return where a replacement can carry a note."""
+    function = replacement.__func__ if isinstance(replacement, classmethod) else replacement
+    notes: dict[str, Any] = getattr(function, "__dict__", {})
+    return notes
+
+
+def _inherited(cls: type, name: str) -> Function:
+    @wraps(getattr(cls, name))
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(super(cls, self), name)(*args, **kwargs)
+
+    return method

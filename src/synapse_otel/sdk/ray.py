@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from synapse_otel.sdk.guard import guarded
+from synapse_otel.projection.redaction import Redactor
+from synapse_otel.sdk.guard import guarded, notices
 from synapse_otel.sdk.patching import Function, Patches
-from synapse_otel.sdk.runs import Run, runs
+from synapse_otel.sdk.runs import runs
 
 AUTO = str(Path(__file__).parent / "auto")
 """The folder of a ``sitecustomize`` that instruments: on ``PYTHONPATH``, where it is there, and no harm where not."""
@@ -26,13 +29,26 @@ AUTO = str(Path(__file__).parent / "auto")
 _RESTED = 0.5
 """Seconds after which a run that rests is ended."""
 
-_SECRET = ("HEADERS", "KEY", "CERTIFICATE", "PASSWORD", "TOKEN")
+_CARRIED = "SYNAPSE_OTEL_FOR_WORKERS"
+"""The one variable that holds all the others: Ray refuses to start a job twice given values for the same one."""
+
+_OTLP = "OTEL_EXPORTER_OTLP_"
+_GIVEN = frozenset(
+    {
+        *("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED", "OTEL_METRIC_EXPORT_INTERVAL"),
+        *("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"),
+        *("OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT"),
+    }
+)
+_GIVEN_OF_OTLP = ("ENDPOINT", "PROTOCOL", "COMPRESSION", "TIMEOUT", "CERTIFICATE", "INSECURE")
+"""What a worker gets to know of how to export, of all signals or of one; the rest are credentials."""
 
 
 def worker_process_setup_hook() -> None:
     """Instrument a Ray worker: the ``worker_process_setup_hook`` of a ``runtime_env``, by its name or itself."""
     from synapse_otel.sdk.instrumentor import SynapseInstrumentor
 
+    take_environment()
     instrumentor = SynapseInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
@@ -60,26 +76,36 @@ def instrument_runtime_env(owner: Any, method: str, patches: Patches) -> None:
 def with_telemetry(env_vars: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment variables of a worker with those that let it report, as this process does.
 
-    Ray shows them to whoever sees the job, so nothing that looks like a credential is among them.
+    Ray shows them to whoever sees the job, so no credentials are among them. Where exporting needs some, a worker gets
+    no endpoint, but what its own environment says.
 
     Args:
         env_vars: What it gets anyway, which is never changed.
         environ: The environment of this process.
     """
-    found = {
-        name: value
-        for name, value in environ.items()
-        if name.startswith(("OTEL_", "SYNAPSE_OTEL_")) and not _is_secret(name, value)
-    }
+    redactor = Redactor()
+    found = {name: value for name, value in environ.items() if _is_given(name) and redactor.text(value) == value}
+    if any(name.startswith(_OTLP) and name.endswith("_HEADERS") for name in environ):
+        notices.warning("Ray workers are not told the endpoint: it needs headers, which Ray would show; set it there")
+        found = {name: value for name, value in found.items() if not name.endswith("_ENDPOINT")}
     run = runs.current()
     if run is not None:  # not the job: what the SDK runs there asks the environment for its own
         found["TRACEPARENT"] = run.core.propagation_env()["TRACEPARENT"]
     path = env_vars.get("PYTHONPATH", "${PYTHONPATH}")  # which Ray replaces by what a worker has anyway
-    return {**found, **env_vars, "PYTHONPATH": os.pathsep.join([AUTO, path])}
+    return {**env_vars, "PYTHONPATH": os.pathsep.join([AUTO, path]), _CARRIED: json.dumps(found)}
 
 
-def _is_secret(name: str, value: str) -> bool:
-    return any(part in name for part in _SECRET) or "@" in value
+def _is_given(name: str) -> bool:
+    if name.startswith(_OTLP):
+        return name.endswith(_GIVEN_OF_OTLP) and "CLIENT" not in name
+    return name in _GIVEN or (name.startswith("SYNAPSE_OTEL_") and name != _CARRIED)
+
+
+def take_environment() -> None:
+    """Set the variables that this worker was given, where it has not got them from elsewhere."""
+    with guarded("a worker does not know what it was told"):
+        for name, value in json.loads(os.environ.pop(_CARRIED, "{}")).items():
+            os.environ.setdefault(name, value)
 
 
 # -- in a worker
@@ -120,17 +146,22 @@ class _Work:
         with self._lock:
             self._busy += 1
 
-    def end(self, error: BaseException | None) -> None:
-        with self._lock:
-            self._busy -= 1
-            at_rest = self._busy == 0
-            self._rested_at = time.monotonic()
-        resting = runs.waiting() if at_rest else []
+    def end(self, error: BaseException | None = None) -> None:
+        with guarded("a Ray worker's run does not rest"):
+            with self._lock:
+                self._busy -= 1
+                at_rest = self._busy == 0
+                self._rested_at = time.monotonic()
+            if at_rest and self._rest(error):
+                self._watch()
+
+    def _rest(self, error: BaseException | None) -> bool:
+        resting = runs.waiting()
         for run in resting:
-            run.core.rest(error)
-            run.error = run.error or error
-        if resting:
-            self._watch()
+            with suppress(RuntimeError):  # it was ended meanwhile
+                run.core.rest(error)
+                run.error = run.error or error
+        return bool(resting)
 
     def _watch(self) -> None:
         with self._lock:
@@ -142,22 +173,25 @@ class _Work:
         while True:
             time.sleep(_RESTED / 2)
             with self._lock:
-                if self._busy:
+                if self._busy or time.monotonic() < self._rested_at + _RESTED:
                     continue
-                if time.monotonic() < self._rested_at + _RESTED:
-                    continue
-                ended: list[Run] = runs.waiting()
+                ended = [run for run in runs.waiting() if run.core.is_at_rest]  # not what a thread goes on reporting to
                 self._watcher = None
             for run in ended:
-                runs.close(run)
+                with guarded("a run is ended with its process"):
+                    runs.close(run)
             return
 
 
 _working = _Work()
 
 
-@functools.lru_cache(maxsize=1024)
 def _work(function: Function) -> Function:
+    """Return what a worker executes, with the run at rest when it is done, and has given all that it gives."""
+    known = getattr(function, _WORK, None)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
+
     @functools.wraps(function)
     def worked(*args: Any, **kwargs: Any) -> Any:
         _working.begin()
@@ -166,19 +200,51 @@ def _work(function: Function) -> Function:
         except BaseException as error:
             _working.end(error)
             raise
-        if inspect.iscoroutine(result):
-            return _awaited(result)
-        _working.end(None)
+        goes_on = next((how for kind, how in _GOES_ON if kind(result)), None)
+        if goes_on is not None:
+            return goes_on(result)
+        _working.end()
         return result
 
+    with suppress(AttributeError, TypeError):  # not every callable can be noted on; it is wrapped anew each time
+        setattr(function, _WORK, worked)
     return worked
 
 
+_WORK = "__synapse_otel_work__"
+
+
 async def _awaited(coroutine: Any) -> Any:
+    with _until_done():
+        return await coroutine
+
+
+def _generated(generator: Any) -> Generator[Any, Any, Any]:
+    with _until_done():
+        return (yield from generator)
+
+
+async def _generated_async(generator: Any) -> AsyncIterator[Any]:
+    with _until_done():
+        async for item in generator:
+            yield item
+
+
+@contextmanager
+def _until_done() -> Iterator[None]:
     try:
-        result = await coroutine
+        yield
+    except GeneratorExit:
+        _working.end()
+        raise
     except BaseException as error:
         _working.end(error)
         raise
-    _working.end(None)
-    return result
+    _working.end()
+
+
+_GOES_ON: tuple[tuple[Callable[[object], bool], Function], ...] = (
+    (inspect.iscoroutine, _awaited),
+    (inspect.isgenerator, _generated),
+    (inspect.isasyncgen, _generated_async),
+)

@@ -23,6 +23,8 @@ Report = Callable[..., None]
 _BYTES = frozenset({bytes, bytearray, memoryview})
 _LEVELS: dict[object, LogLevel] = {level.value: level for level in LogLevel}
 _MAX_PATH = 4096
+_STEP_DONE = 100
+"""The current and the total that the SDK's orchestrator reports of a step that it has executed."""
 
 
 class RefusedError(Exception):
@@ -35,7 +37,7 @@ class RefusedError(Exception):
 def set_progress(run: Run, logger: object, current: Any, total: Any, step: Any = None) -> None:
     """Progress of the category `step`, by default of the SDK's current step."""
     category = _step_or_current(logger, step)
-    if current == total and is_between_steps() and not _is_open(run, category):
+    if step is None and current == total == _STEP_DONE and is_between_steps() and not _is_open(run, category):
         return  # the orchestrator says that a step has ended: that is what the step's span says
     run.core.set_progress(current, total, "" if category is None else category)
 

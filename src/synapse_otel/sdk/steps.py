@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from synapse_otel.logger import StepHandle
-from synapse_otel.sdk.patching import Patches, inside
-from synapse_otel.sdk.runs import plain_name, runs
+from synapse_otel.sdk.guard import guarded
+from synapse_otel.sdk.patching import Function, Patches, inside
+from synapse_otel.sdk.runs import Run, plain_name, runs
 
 # The ids of the steps of the workflow that runs, and their places. A step that another one wraps is not among them: it
 # is executed as a part of that one.
@@ -24,18 +25,24 @@ def is_between_steps() -> bool:
     return _between_steps.get()
 
 
-def instrument_orchestrator(cls: type, patches: Patches) -> None:
-    """Let the steps of every workflow that is executed from now on be spans."""
+def instrument_orchestrator(cls: type, base_step: Callable[[], type], patches: Patches) -> None:
+    """Let the steps of every workflow that is executed from now on be spans.
+
+    Args:
+        cls: The SDK's `Orchestrator`.
+        base_step: Returns the SDK's `BaseStep`.
+        patches: What was replaced.
+    """
 
     @contextmanager
-    def knowing_its_steps(orchestrator: Any) -> Iterator[None]:
-        steps = orchestrator._registry.get_steps()
-        for step in steps:
-            for base in type(step).__mro__[:-1]:
-                patches.wrap(base, "can_skip", lambda original: inside(original, _asking, _skipped))
-                patches.wrap(base, "execute", lambda original: inside(original, _span, _executed))
-                patches.wrap(base, "rollback", lambda original: inside(original, _rollback))
-        token, between = _workflow.set({id(step): order for order, step in enumerate(steps)}), _between_steps.set(True)
+    def knowing_its_steps(orchestrator: Any, *_: Any, **__: Any) -> Iterator[None]:
+        workflow: dict[int, int] = {}
+        with guarded("the steps of a workflow are not followed"):
+            for order, step in enumerate(orchestrator._registry.get_steps()):
+                workflow[id(step)] = order
+                for method, make in _METHODS.items():
+                    patches.wrap_method(type(step), base_step(), method, make)
+        token, between = _workflow.set(workflow), _between_steps.set(True)
         try:
             yield
         finally:
@@ -54,42 +61,58 @@ def _asking(*_: Any, **__: Any) -> Iterator[None]:
         _between_steps.reset(token)
 
 
-def _skipped(_entered: None, skipped: Any, step: Any, context: Any) -> None:
+def _skipped(_entered: None, skipped: Any, step: Any, *args: Any, **kwargs: Any) -> None:
     if skipped:
-        with _span(step, context) as span:
+        with _span(step, *args, **kwargs) as span:
             if span is not None:
                 span.skip()
 
 
-def _executed(span: StepHandle | None, result: Any, step: Any, context: Any) -> None:  # noqa: ARG001
+def _executed(span: StepHandle | None, result: Any, *_: Any, **__: Any) -> None:
     if span is not None and not getattr(result, "success", True):
         span.fail(getattr(result, "error", None))
     elif span is not None and getattr(result, "skipped", False):
         span.skip()
 
 
-def _rollback(step: Any, context: Any, result: Any) -> AbstractContextManager[StepHandle | None]:  # noqa: ARG001
-    return _span(step, context, "rollback ")
+def _rollback(step: Any, *args: Any, **kwargs: Any) -> AbstractContextManager[StepHandle | None]:
+    return _span(step, *args, prefix="rollback ", **kwargs)
 
 
 @contextmanager
-def _span(step: Any, context: Any, prefix: str = "") -> Iterator[StepHandle | None]:
+def _span(step: Any, *args: Any, prefix: str = "", **kwargs: Any) -> Iterator[StepHandle | None]:
     """Open the span of a step, unless it is a part of another one, or its span is open: a method of a base class."""
-    workflow = _workflow.get()
-    run = None if id(step) not in workflow else runs.of(getattr(context.runtime_ctx, "logger", None))
-    if run is None:
+    workflow, opened = _workflow.get(), None
+    if id(step) in workflow:
+        with guarded("a step is not followed"):
+            logger = (args[0] if args else next(iter(kwargs.values()))).runtime_ctx.logger
+            opened = _opened(runs.of(logger), logger, step, prefix)
+    if opened is None:
         yield None
         return
+    run, span, name = opened
+    span.order = workflow[id(step)]
     token = _workflow.set({key: order for key, order in workflow.items() if key != id(step)})
-    name = plain_name(step.name) or type(step).__name__
-    # During a rollback the SDK's loggers still name the step that failed.
-    before, run.step = run.step, getattr(context.runtime_ctx.logger, "_current_step", None) or name
-    between = _between_steps.set(False)
+    between, before, run.step = _between_steps.set(False), run.step, name
     try:
-        with run.core.step(f"{prefix}{name}") as span:
-            span.order = workflow[id(step)]
+        with span:
             yield span
     finally:
         run.step = before
         _between_steps.reset(between)
         _workflow.reset(token)
+
+
+def _opened(run: Run | None, logger: Any, step: Any, prefix: str) -> tuple[Run, StepHandle, str] | None:
+    if run is None:
+        return None
+    name = plain_name(step.name) or type(step).__name__
+    # During a rollback the SDK's loggers still name the step that failed.
+    return run, run.core.step(f"{prefix}{name}"), getattr(logger, "_current_step", None) or name
+
+
+_METHODS: dict[str, Callable[[Function], Function]] = {
+    "can_skip": lambda original: inside(original, _asking, _skipped),
+    "execute": lambda original: inside(original, _span, _executed),
+    "rollback": lambda original: inside(original, _rollback),
+}
