@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import ray
@@ -63,7 +64,14 @@ class Scorer:
         return number
 
     def fail(self) -> None:
+        self.ctx.log_message("about to fail")
         raise ValueError("a made-up error")
+
+    def stream(self, count: int) -> Iterator[int]:
+        for number in range(count):
+            self.ctx.log_message(f"streamed {number}")
+            yield number
+            time.sleep(0.4)
 
     async def later(self, number: int) -> int:
         self.ctx.log_message(f"later {number}")

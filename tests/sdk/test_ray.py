@@ -73,7 +73,7 @@ def test_workers_that_report_at_once_are_one_run_and_the_killed_one_is_seen(
 def test_actors_and_their_failures(collector: Collector, ray_env: dict[str, str]) -> None:
     """The setup hook instruments workers: an idle actor that Ray ends has completed, one that failed has failed."""
     code = """
-import ray
+import ray, time
 from synapse_otel.sdk import SynapseInstrumentor, propagation_env
 SynapseInstrumentor().instrument()
 from synapse_sdk.loggers import NoOpLogger
@@ -86,6 +86,8 @@ ray.init(num_cpus=4, include_dashboard=False, logging_level="error", log_to_driv
 good, bad = Scorer.remote(ctx), Scorer.remote(ctx)
 print(ray.get([good.score.remote(1), good.score.remote(2), good.later.remote(3), alone.remote(4)]))
 print(ray.get(bad.score.remote(5)))
+time.sleep(1.2)  # long enough for the runs at rest to be ended
+print([ray.get(item) for item in good.stream.options(num_returns="streaming").remote(3)])
 try:
     ray.get(bad.fail.remote())
 except ValueError as error:
@@ -93,9 +95,13 @@ except ValueError as error:
 ray.kill(good)
 ctx.logger.finish()
 """
-    assert run(code, ray_env) == "[1, 2, 3, 4]\n5\nfailed\n"
-    said = sorted(record.body for record in collector.logs if record.event_name == "synapse.message")
-    assert said == ["alone 4", "driver", "later 3", "scored 1", "scored 2", "scored 5"]
+    assert run(code, ray_env) == "[1, 2, 3, 4]\n5\n[0, 1, 2]\nfailed\n"
+    # Once by their ids: the request that was under way when Ray killed the actor is sent again by the driver.
+    said = {r.attributes["log.record.uid"]: r.body for r in collector.logs if r.event_name == "synapse.message"}
+    assert sorted(said.values()) == [
+        *("about to fail", "alone 4", "driver", "later 3", "scored 1", "scored 2", "scored 5"),
+        *("streamed 0", "streamed 1", "streamed 2"),
+    ]
     by_instance = {
         span.resource["service.instance.id"]: span.attributes["synapse.run.status"] for span in workers(collector)
     }
@@ -109,7 +115,11 @@ ctx.logger.finish()
         "scored 2": "completed",
         "later 3": "completed",
         "alone 4": "completed",
-        "scored 5": "failed",
+        "scored 5": "completed",  # a run at rest is ended, and what comes later is another one in the same trace
+        "about to fail": "failed",
+        "streamed 0": "completed",
+        "streamed 1": "completed",
+        "streamed 2": "completed",
     }
     assert {item.resource["job_id"] for item in (*collector.spans, *collector.logs)} == {"job-a"}
     assert len({span.trace_id for span in collector.spans}) == 1

@@ -111,8 +111,8 @@ def test_a_failure_is_shown_once_and_is_the_exit_code(
         (("plugin:fid",), "error: plugin has no action 'fid'; its actions are: fit, score\n"),
         (
             ("plugin:fit", "--params", '{"epochs": "many"}'),
-            "error: the parameters do not fit Params:\n  epochs: Input should be a valid integer, unable to parse string "
-            "as an integer (got 'many')\n",
+            "error: the parameters do not fit Params:\n  epochs: Input should be a valid integer, "
+            "unable to parse string as an integer (got 'many')\n",
         ),
         (
             ("plugin/work.py",),

@@ -102,6 +102,7 @@ def instrument_base(base: type, patches: Patches) -> None:
     """Let `BaseAction`, and what is derived from it, run in runs."""
     for cls in [base, *subclasses(base)]:
         instrument_dispatch(cls, patches)
+    patches.wrap(base, "__init_subclass__", functools.partial(_instrumenting_what_is_derived, patches))
     patches.wrap(base, "run", _ran)
     patches.wrap(base, "__init__", functools.partial(_instrumenting_its_class, base, patches))
 
@@ -119,6 +120,13 @@ def _instrumenting_its_class(base: type, patches: Patches, original: Function) -
         return nullcontext()
 
     return inside(original, scope)
+
+
+def _instrumenting_what_is_derived(patches: Patches, original: Function) -> Function:
+    def derived(_entered: None, _result: None, cls: type, *_: Any, **__: Any) -> None:
+        instrument_dispatch(cls, patches)
+
+    return inside(original, lambda *_, **__: nullcontext(), derived)
 
 
 def _dispatched(original: Function) -> Function:
