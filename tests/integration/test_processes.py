@@ -248,3 +248,78 @@ def test_an_async_run_ends_in_another_thread(caplog: pytest.LogCaptureFixture) -
 
     asyncio.run(train())
     assert caplog.records == []
+
+
+WORKER = """
+    import os, sys, time
+    from synapse_otel.otel_logger import OTelLogger
+    logger = OTelLogger(name="train", parent_env=os.environ)
+    logger.log_message("working")
+    if sys.argv[1] == "rests":
+        logger.rest(ValueError("a made-up error") if sys.argv[2:] else None)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def worker(ctx: RuntimeContext, *arguments: str) -> subprocess.Popen[str]:
+    """Start a process that goes on with a run, and wait until it has reported."""
+    command = [sys.executable, "-c", textwrap.dedent(WORKER), *arguments]
+    process = subprocess.Popen(command, env={**os.environ, **ctx.propagation_env()}, text=True, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_workers_that_are_killed_are_seen_while_their_run_goes_on(collector: Collector) -> None:
+    """One that was at work has crashed, one that was at rest has completed, or failed as it had."""
+
+    def statuses(c: Collector) -> list[str]:
+        spans = [
+            span
+            for span in c.spans
+            if span.attributes.get("synapse.worker") and "synapse.run.status" in span.attributes
+        ]
+        return sorted(span.attributes["synapse.run.status"] for span in spans)
+
+    with RuntimeContext.open("job-1", "train") as ctx:
+        processes = [worker(ctx, "works"), worker(ctx, "rests"), worker(ctx, "rests", "failed")]
+        for process in processes:
+            process.kill()
+            process.communicate()
+        assert collector.wait_for(lambda c: len(statuses(c)) == 3, timeout=30)
+    assert statuses(collector) == ["completed", "crashed", "failed"]
+    assert len({span.trace_id for span in collector.spans}) == 1
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_workers_that_end_with_their_run_are_seen_off_at_the_end_of_the_interpreter(collector: Collector) -> None:
+    """What a worker at rest left, which is ended when its parent is, is delivered by the parent's last act."""
+    code = """
+        import atexit, os, subprocess, sys
+        from synapse_otel import RuntimeContext
+        with RuntimeContext.open("job-1", "train") as ctx:
+            process = subprocess.Popen([sys.executable, "-c", sys.argv[1], "rests"], text=True, stdout=subprocess.PIPE,
+                                       env={**os.environ, **ctx.propagation_env()})
+            process.stdout.readline()
+        process.kill()
+        process.wait()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code), textwrap.dedent(WORKER)], check=True, timeout=60)
+    ended = [span.name for span in collector.spans if "synapse.run.status" in span.attributes]
+    assert sorted(ended) == ["train", "train worker"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf"])
+def test_many_unfinished_runs_hold_up_the_end_of_the_interpreter_no_longer_than_one(collector: Collector) -> None:
+    """Where nobody answers, they wait together as long as one of them would."""
+    code = """
+        from synapse_otel import RuntimeContext
+        for number in range(5):
+            RuntimeContext.open(f"job-{number}").log_message("x")
+    """
+    collector.stop()
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60, stderr=subprocess.DEVNULL)
+    assert time.monotonic() - began < 20  # alone, each of them waits five seconds

@@ -23,7 +23,7 @@ from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.memory import MEMORY_SEGMENT
 from synapse_otel.journal.reader import JournalReader, Position
-from synapse_otel.journal.records import Heartbeat, RunEnded, RunStarted
+from synapse_otel.journal.records import Heartbeat, Record, Rested, RunEnded, RunStarted
 from synapse_otel.journal.recovery import CRASHED, Ending, close_crashed, ending
 
 MESSAGE = "the process died without ending the run"
@@ -68,6 +68,22 @@ def test_the_last_known_time_is_that_of_the_last_record(tmp_path: Path) -> None:
     path = written(tmp_path / "b", [])
     assert close_crashed(path)
     assert [entry.record for entry in entries(path)] == [RunEnded(T, CRASHED, MESSAGE)]
+
+
+@pytest.mark.parametrize(
+    ("after", "end"),
+    [
+        ([], RunEnded(T + 5, "completed")),
+        ([Heartbeat(T + 9)], RunEnded(T + 5, "completed")),
+        ([message(1, T + 9)], RunEnded(T + 9, CRASHED, MESSAGE)),
+        ([message(1, T + 9), Rested(T + 12, "failed", "why")], RunEnded(T + 12, "failed", "why")),
+    ],
+)
+def test_a_process_that_rested_has_not_crashed(tmp_path: Path, after: list[Record], end: RunEnded) -> None:
+    """It had done what it was given, at the time when it rested; unless it had begun something since."""
+    path = written(tmp_path, [message(0), Rested(T + 5), *after])
+    assert close_crashed(path)
+    assert entries(path)[-1].record == end
 
 
 def test_a_living_journal_is_not_closed(tmp_path: Path) -> None:

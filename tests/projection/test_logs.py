@@ -30,6 +30,10 @@ def log(event: str, level: str, severity: str, body: str, **attributes: Any) -> 
             log("synapse.message", "info", "INFO", "hello", synapse_level="info"),
         ),
         (
+            rec.Message(at(1), *OUT, "hello", "info", None, "GREETING"),
+            log("synapse.message", "info", "INFO", "hello", synapse_level="info", synapse_message_key="GREETING"),
+        ),
+        (
             rec.Event(at(1), *OUT, "saved", "success", {"a": {"b": [1, None]}}, "/x/y.bin"),
             log(
                 "saved", "success", "INFO2", "saved",

@@ -212,3 +212,14 @@ def test_state_does_not_grow_with_the_records_of_a_series() -> None:
         projection.project(msgspec.structs.replace(kind, t=START + n * 10 * MS), n)
         sizes.append(len(projection.snapshot()))
     assert max(sizes[200:]) == max(sizes[:200])
+
+
+def test_points_of_distributed_training_say_whose_they_are() -> None:
+    """The rank is an attribute of every point, because a stock Prometheus has no other label to tell ranks by."""
+    (found,) = fold(MetricProjection(origin_of(resource={"synapse.rank": 3})), [metrics({"loss": 0.5})])
+    assert found.point.attributes == {
+        "job_id": "job-1",
+        "synapse.rank": 3,
+        "synapse.category": "fit",
+        "synapse.metric.key": "loss",
+    }

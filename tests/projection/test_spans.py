@@ -242,6 +242,10 @@ def test_what_belongs_to_a_step_that_is_not_known_belongs_to_the_run() -> None:
             ("message", 2.0, {"message": "hi", "synapse.level": "info", "synapse.step": "fit"}),
         ),
         (
+            rec.Message(at(2), *OUT, "hi", "info", None, "GREETING"),
+            ("message", 2.0, {"message": "hi", "synapse.level": "info", "synapse.message.key": "GREETING"}),
+        ),
+        (
             rec.Event(at(2), *OUT, "saved", "info", {"a": {"b": 1}, "c": [1, 2]}, "/x"),
             ("saved", 2.0, {"a.b": 1, "c": (1, 2), "synapse.level": "info", "file.path": "/x"}),
         ),
@@ -536,3 +540,14 @@ def test_final_numbers_stay_integers_in_a_snapshot() -> None:
 def test_times_of_parts_go_up() -> None:
     found = spans(*(message(n * 7) for n in range(100)))
     assert all(one["time"][1] < other["time"][0] for one, other in pairwise(found))
+
+
+def test_run_is_named_after_its_action_where_that_is_said() -> None:
+    """What executes an action opens the run before it knows its name; a category says of which kind it is."""
+    named = rec.ActionNamed(at(1), "fit", "neural_net", True)
+    (span,) = spans(named, COMPLETED)
+    assert span["name"] == "fit"
+    assert {key: span["attributes"][key] for key in ("synapse.action", "synapse.action.category")} == {
+        "synapse.action": "fit",
+        "synapse.action.category": "neural_net",
+    }
