@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import gc
 import json
 import signal
@@ -300,3 +301,23 @@ def no_leftovers() -> Iterator[None]:
     """What a test dropped is gone before the next one begins."""
     yield
     gc.collect()
+
+
+def test_what_somebody_else_replaced_since_stays(collector: Collector) -> None:
+    """Taking ours back does not take theirs, which may look like ours."""
+    from synapse_otel.sdk import SynapseInstrumentor
+
+    before = NoOpLogger.log_event
+
+    @functools.wraps(before)
+    def theirs(*args: Any, **kwargs: Any) -> Any:
+        return before(*args, **kwargs)
+
+    NoOpLogger.log_event = theirs
+    SynapseInstrumentor().uninstrument()
+    try:
+        assert NoOpLogger.log_event is theirs
+        assert NoOpLogger.log_metric.__code__.co_filename.endswith("loggers.py")
+    finally:
+        NoOpLogger.log_event = before.__wrapped__
+        SynapseInstrumentor().instrument()

@@ -199,7 +199,8 @@ class Patches:
 
     def put(self, owner: Any, name: str, replacement: Any) -> None:
         """Replace an attribute, or add one that `owner` has not."""
-        _noted(replacement)[_ORIGINAL] = vars(owner).get(name)
+        function = _function(replacement)
+        function.__dict__[_ORIGINAL] = id(function), vars(owner).get(name)
         self._replaced.setdefault(owner, set()).add(name)
         setattr(owner, name, replacement)
 
@@ -207,10 +208,10 @@ class Patches:
         """Put everything back that nobody has replaced since."""
         for owner, names in list(self._replaced.items()):
             for name in names:
-                notes = _noted(vars(owner).get(name))
-                if _ORIGINAL not in notes:
+                function = _function(vars(owner).get(name))
+                whose, original = getattr(function, "__dict__", {}).get(_ORIGINAL, (None, None))
+                if whose != id(function):  # somebody else's, who has copied what ours says of itself
                     continue
-                original = notes.pop(_ORIGINAL)
                 if original is None:
                     delattr(owner, name)
                 else:
@@ -218,11 +219,8 @@ class Patches:
         self._replaced.clear()
 
 
-def _noted(replacement: Any) -> dict[str, Any]:
-    """Return where a replacement can carry a note."""
-    function = replacement.__func__ if isinstance(replacement, classmethod) else replacement
-    notes: dict[str, Any] = getattr(function, "__dict__", {})
-    return notes
+def _function(replacement: Any) -> Any:
+    return replacement.__func__ if isinstance(replacement, classmethod) else replacement
 
 
 def _inherited(cls: type, name: str) -> Function:
