@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from synapse_otel.otel_logger import INSTANCE, RUN_NAME
 from synapse_otel.projection.redaction import Redactor
 from synapse_otel.sdk.guard import guarded, notices
 from synapse_otel.sdk.patching import Function, Patches
@@ -98,7 +99,7 @@ def with_telemetry(env_vars: Mapping[str, str], environ: Mapping[str, str] = os.
 def _is_given(name: str) -> bool:
     if name.startswith(_OTLP):
         return name.endswith(_GIVEN_OF_OTLP) and "CLIENT" not in name
-    return name in _GIVEN or (name.startswith("SYNAPSE_OTEL_") and name != _CARRIED)
+    return name in _GIVEN or (name.startswith("SYNAPSE_OTEL_") and name not in {_CARRIED, RUN_NAME, INSTANCE})
 
 
 def take_environment() -> None:
