@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from synapse_sdk.plugins.actions.train import BaseTrainAction, BaseTrainParams
 from synapse_sdk.plugins.actions.train.context import TrainContext
-from synapse_sdk.plugins.actions.train.steps import TuneTrialsStep
 from synapse_sdk.plugins.steps import Orchestrator, StepRegistry
 
 
@@ -20,10 +20,17 @@ class Search(BaseTrainAction[Params]):
     action_name = "search"
 
     def run(self) -> Any:
+        if hasattr(self, "_run_tune"):  # the oldest release has no steps for it
+            return self._run_tune()
+        from synapse_sdk.plugins.actions.train.steps import TuneTrialsStep
+
         registry: StepRegistry[Any] = StepRegistry()
         registry.register(TuneTrialsStep(self))
         context = TrainContext(runtime_ctx=self.ctx, params={}, data_path=".")
         return Orchestrator(registry, context, self.set_progress).execute()
+
+    def _prepare_tune_dataset(self) -> Path:
+        return Path()
 
     def get_checkpoint(self) -> None:
         return None

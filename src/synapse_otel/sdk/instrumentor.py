@@ -138,6 +138,12 @@ def _runtime_env(method: str, cls: str | None = None) -> Callable[[Any, Patches]
     return instrument
 
 
+def _ray(module: Any, patches: Patches) -> None:
+    from synapse_otel.sdk.ray import instrument_init
+
+    instrument_init(module, patches)
+
+
 def _workers(module: Any, patches: Patches) -> None:
     from synapse_otel.sdk.ray import instrument_workers
 
@@ -162,6 +168,7 @@ _MODULES: dict[str, Callable[[Any, Patches], None]] = {
     "synapse_sdk.plugins.executors.ray.base": _runtime_env("_build_runtime_env", "BaseRayExecutor"),
     "synapse_sdk.plugins.executors.ray.jobs_api": _runtime_env("_build_jobs_api_runtime_env", "RayJobsApiExecutor"),
     "synapse_sdk.plugins.actions.train.tune": _runtime_env("build_tune_runtime_env"),
+    "ray": _ray,
     "ray._private.function_manager": _workers,
 }
 

@@ -21,7 +21,7 @@ from typing import Any
 from synapse_otel.otel_logger import INSTANCE, RUN_NAME
 from synapse_otel.projection.redaction import Redactor
 from synapse_otel.sdk.guard import guarded, notices
-from synapse_otel.sdk.patching import Function, Patches
+from synapse_otel.sdk.patching import Function, Patches, inside
 from synapse_otel.sdk.runs import runs
 
 AUTO = str(Path(__file__).parent / "auto")
@@ -72,6 +72,24 @@ def instrument_runtime_env(owner: Any, method: str, patches: Patches) -> None:
         return runtime_env
 
     patches.wrap(owner, method, adding)
+
+
+def instrument_init(ray: Any, patches: Patches) -> None:
+    """Let a cluster that this process starts for itself have instrumented workers: they inherit its environment."""
+
+    @contextmanager
+    def with_path(*_: Any, **__: Any) -> Iterator[None]:
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (AUTO, before)))
+        try:
+            yield
+        finally:
+            if before is None:
+                os.environ.pop("PYTHONPATH", None)
+            else:
+                os.environ["PYTHONPATH"] = before
+
+    patches.wrap(ray, "init", lambda original: inside(original, with_path))
 
 
 def with_telemetry(env_vars: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -42,6 +42,6 @@ def _leave_no_gap() -> None:
             sys.path.remove(str(Path.cwd()))
 
 
-_instrument()
 _leave_no_gap()
-_make_way()
+_make_way()  # the next one may be OpenTelemetry's, which instruments too
+_instrument()
