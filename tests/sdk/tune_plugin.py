@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ray
 from synapse_sdk.plugins.actions.train import BaseTrainAction, BaseTrainParams
 from synapse_sdk.plugins.actions.train.context import TrainContext
 from synapse_sdk.plugins.steps import Orchestrator, StepRegistry
@@ -20,7 +21,8 @@ class Search(BaseTrainAction[Params]):
     action_name = "search"
 
     def run(self) -> Any:
-        if hasattr(self, "_run_tune"):  # the oldest release has no steps for it
+        if hasattr(self, "_run_tune"):  # the oldest release has no steps for it, and asks for half a GPU
+            ray.init(num_gpus=1, runtime_env=self._build_tune_runtime_env())
             return self._run_tune()
         from synapse_sdk.plugins.actions.train.steps import TuneTrialsStep
 

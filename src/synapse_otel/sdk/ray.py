@@ -78,18 +78,22 @@ def instrument_init(ray: Any, patches: Patches) -> None:
     """Let a cluster that this process starts for itself have instrumented workers: they inherit its environment."""
 
     @contextmanager
-    def with_path(*_: Any, **__: Any) -> Iterator[None]:
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (AUTO, before)))
+    def inherited(*_: Any, **__: Any) -> Iterator[None]:
+        run = runs.current()
+        given = {} if run is None else {"TRACEPARENT": run.core.propagation_env()["TRACEPARENT"]}
+        given["PYTHONPATH"] = os.pathsep.join(filter(None, (AUTO, os.environ.get("PYTHONPATH"))))
+        before = {name: os.environ.get(name) for name in given}
+        os.environ.update(given)
         try:
             yield
         finally:
-            if before is None:
-                os.environ.pop("PYTHONPATH", None)
-            else:
-                os.environ["PYTHONPATH"] = before
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
-    patches.wrap(ray, "init", lambda original: inside(original, with_path))
+    patches.wrap(ray, "init", lambda original: inside(original, inherited))
 
 
 def with_telemetry(env_vars: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
