@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 from synapse_sdk.loggers import NoOpLogger
-from synapse_sdk.plugins.action import BaseAction
+from synapse_sdk.plugins.action import BaseAction, NoResult
 from synapse_sdk.plugins.context import PluginEnvironment, RuntimeContext
 from synapse_sdk.plugins.enums import PluginCategory
 from synapse_sdk.plugins.errors import ExecutionError
@@ -252,3 +253,26 @@ def kept_logging() -> Iterator[None]:
         yield
     finally:
         root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.parametrize("kind", ["export", "upload", "inference"])
+def test_actions_of_every_kind_are_runs(kind: str, collector: Collector) -> None:
+    """The SDK's own base classes of actions, which run steps and dispatch in ways of their own."""
+    module = importlib.import_module(f"synapse_sdk.plugins.actions.{kind}")
+    base: Any = getattr(module, f"Base{kind.title()}Action")
+
+    class Own(base):
+        action_name = kind
+        params_model = Params
+        result_model = NoResult
+
+        def setup_steps(self, registry: Any) -> None:
+            """None: it is all in `execute`."""
+
+        def execute(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            self.log_message(f"doing the {kind}")
+            return {"done": kind}
+
+    assert run_plugin("plugins", kind, {}, action_cls=Own, job_id="job-k") == {"done": kind}
+    assert [(name, status) for name, *_, status in roots(collector)] == [(kind, "completed")]
+    assert [record[2] for record in records(collector)] == [f"doing the {kind}"]

@@ -91,7 +91,7 @@ def _action_of_plugin(target: Target) -> Callable[..., Any]:
     name = target.attribute or _only_name(target, plugin.list_actions())
     if name not in plugin.list_actions():
         raise CliError(f"{target.where} has no action {name!r}; its actions are: {', '.join(plugin.list_actions())}")
-    return plugin.get_action_class(name)  # type: ignore[no-any-return]
+    return plugin.get_action_class(name)  # type: ignore[no-any-return]  # the SDK is untyped here
 
 
 def _only_name(target: Target, names: list[str]) -> str:

@@ -213,7 +213,7 @@ def _work(function: Function) -> Function:
     """Return what a worker executes, with the run at rest when it is done, and has given all that it gives."""
     known = getattr(function, _WORK, None)
     if known is not None:
-        return known  # type: ignore[no-any-return]
+        return known  # type: ignore[no-any-return]  # what was noted on it
 
     @functools.wraps(function)
     def worked(*args: Any, **kwargs: Any) -> Any:
