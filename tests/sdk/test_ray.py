@@ -136,8 +136,11 @@ SynapseInstrumentor().instrument()
 import ray
 ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
 from synapse_sdk.plugins.executors.ray.task import RayActorExecutor
+from synapse_sdk.plugins.runner import ExecutionMode, run_plugin
+from plugins import Train
 executor = RayActorExecutor(job_id="job-x", env={"WITHOUT": "the environment"})
-print(executor.execute("plugins.Train", {"epochs": 2}))
+env = {"WITHOUT": "the environment"}
+print(run_plugin("plugins", "train", {"epochs": 2}, mode=ExecutionMode.TASK, action_cls=Train, job_id="job-x", env=env))
 try:
     executor.execute("plugins.Broken", {})
 except Exception as error:
