@@ -166,12 +166,13 @@ class Journal:
         if len(payload) > _MAX_RECORD:
             raise RecordTooLargeError(f"a record has {len(payload)} bytes, expected at most {_MAX_RECORD}")
         with self._lock:
+            left = self._segment  # before what is asked below: a handler that closes or degrades in between replaces it
             if self._closed:
                 raise RuntimeError("the journal is closed")
             if not self._is_open:
                 self._become_child()
             elif self.memory is None:
-                self._enter_segment(fmt.FRAME_OVERHEAD + len(payload))
+                self._enter_segment(left, fmt.FRAME_OVERHEAD + len(payload))
             stored = self.memory is not None
             if self.memory is not None:
                 self.memory.append(payload)
@@ -211,8 +212,8 @@ class Journal:
         if self._open(identity, RunStarted(identity.started)) and self._on_fork:
             self._unsaid.append(self._on_fork)
 
-    def _enter_segment(self, room: int) -> None:
-        left, path, entered = self._segment, self.path, None
+    def _enter_segment(self, left: Segment, room: int) -> None:
+        path, entered = self.path, None
         if left.offset + room <= left.capacity:
             return
         left.capacity = 0  # nothing is appended here any more when a reader sees the next segment
