@@ -48,7 +48,7 @@ COALESCE = 50_000_000
 """Nanoseconds in which a category's progress is recorded at most once, but for its first and last report."""
 
 HEARTBEAT = 15_000_000_000
-"""Nanoseconds between two records that say that the process lives."""
+"""Nanoseconds between two records that say that the process lives, or fewer where metrics are exported more often."""
 
 RUN_NAME = "SYNAPSE_OTEL_RUN_NAME"
 """The variable of a child process that names the run it is a part of."""
@@ -141,6 +141,7 @@ class OTelLogger(BaseLogger):
         self._rests_with = "completed", ""
         self._rested_at = -1
         self._last_beat = identity.started
+        self._beat = min(HEARTBEAT, int(plan.interval * 1e9))
         self._console = console if isinstance(console, BaseLogger) else _console(plan) if console else None
         self._shipper: Shipper | None = None
         self._journal: Journal | None = None
@@ -511,7 +512,7 @@ class OTelLogger(BaseLogger):
         if self._error is not None:
             self._record_exception(self._error, b"")
         message = "" if self._error is None else text(self._error)
-        self._append(rec.RunEnded(_now(), self._status.value, message))
+        self._append(rec.RunEnded(_now(), self._status.value, message, self._delivery()))
         self._scope.close()
         if self._console is not None:
             self._console.finish(self._status, self._error)
@@ -532,9 +533,12 @@ class OTelLogger(BaseLogger):
         with contextlib.suppress(RuntimeError):  # the journal was closed meanwhile
             self._write_pending()
             now = _now()
-            if now - self._last_beat >= HEARTBEAT:
+            if now - self._last_beat >= self._beat:
                 self._last_beat = now
-                self._append(rec.Heartbeat(now))
+                self._append(rec.Heartbeat(now, self._delivery()))
+
+    def _delivery(self) -> dict[str, int] | None:
+        return self._shipper.counts() if self._shipper is not None else None
 
     def _write_pending(self) -> None:
         for slot in list(self._tracks.values()):

@@ -68,6 +68,33 @@ def test_everything_reported_arrives(collector: Collector) -> None:
     assert [point.value for point in collector.points_of("synapse.run.active")] == [1, 0]
 
 
+def test_a_run_tells_that_it_lives_and_how_it_is_delivered(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every interval, and at its end, a run says that it lives, for how long, and what became of its records."""
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "300")
+    with RuntimeContext.open("job-1", "train") as ctx:
+        ctx.log_message("taken")
+        assert ctx.flush(10)
+        with collector.failing(Status(400), signal="logs"):
+            ctx.log_message("refused")
+            assert ctx.flush(10)
+        assert collector.wait_for(lambda found: len(found.points_of("synapse_otel.records.delivered")) >= 3)
+    lives = [point.value for point in collector.points_of("synapse.run.active")]
+    assert lives == [1] * (len(lives) - 1) + [0]
+    running = collector.points_of("synapse.run.duration", **{"synapse.run.status": "running"})
+    (ended,) = collector.points_of("synapse.run.duration", **{"synapse.run.status": "completed"})
+    took = [point.value for point in (*running, ended)]
+    assert (took, len(running), ended.attributes["synapse.run.name"]) == (sorted(took), len(lives) - 1, "train")
+    last = {
+        name: collector.points_of(f"synapse_otel.records.{name}")[-1].value
+        for name in ("accepted", "delivered", "pending", "dropped", "dead_lettered")
+    }
+    assert last["accepted"] == ctx.report().accepted - 1  # its end is what tells
+    assert (last["dropped"], last["dead_lettered"]) == (0, ctx.report().dead_lettered) == (0, 1)
+    assert last["accepted"] == last["delivered"] + last["pending"] + last["dead_lettered"]
+
+
 def test_a_delivered_journal_is_removed(collector: Collector, journal_dir: Path) -> None:
     """With an endpoint, nothing is left on the disk of a run that was delivered."""
     with RuntimeContext.open("job-1") as ctx:

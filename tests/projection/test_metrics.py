@@ -23,8 +23,15 @@ def gauges(seconds: float, current: float, total: float = 10, eta: float | None 
     ]
 
 
-def active(seconds: float, value: int = 1) -> tuple[Any, ...]:
-    return "synapse.run.active", (), seconds, value
+def run(seconds: float, status: str = "running", name: str = "train") -> list[tuple[Any, ...]]:
+    return [
+        ("synapse.run.active", (), seconds, int(status == "running")),
+        ("synapse.run.duration", (status, name), seconds, seconds),
+    ]
+
+
+def delivery(seconds: float, **counts: int) -> list[tuple[Any, ...]]:
+    return [(f"synapse_otel.records.{name}", (), seconds, value) for name, value in counts.items()]
 
 
 def metrics(values: dict[str, Any], t: int = START, category: str = "fit") -> rec.Metrics:
@@ -56,10 +63,12 @@ def metrics(values: dict[str, Any], t: int = START, category: str = "fit") -> re
                 ("synapse.metric.big", ("fit", "big"), 0.0, 2.0**64),
             ],
         ),
-        (rec.RunStarted(at(1)), [active(1)]),
-        (rec.Heartbeat(at(1)), [active(1)]),
-        (rec.RunEnded(at(1), "completed"), [active(1, 0)]),
-        (rec.RunEnded(at(1), "crashed", "x"), [active(1, 0)]),
+        (rec.RunStarted(at(1)), run(1)),
+        (rec.Heartbeat(at(1)), run(1)),
+        (rec.Heartbeat(at(1), {"accepted": 3, "pending": 1}), [*run(1), *delivery(1, accepted=3, pending=1)]),
+        (rec.RunEnded(at(1), "completed"), run(1, "completed")),
+        (rec.RunEnded(at(1), "crashed", "x"), run(1, "crashed")),
+        (rec.RunEnded(at(1), "failed", "x", {"dropped": 2}), [*run(1, "failed"), *delivery(1, dropped=2)]),
         (rec.StepStarted(at(1), b"\1" * 8, b"", "load"), []),
         (rec.StepEnded(at(1), b"\1" * 8, "completed"), []),
         (rec.Event(at(1), *OUT, "e", "info", {"n": 1}), []),
@@ -172,19 +181,43 @@ def test_heartbeat_repeats_where_progress_stands_every_interval() -> None:
         rec.Heartbeat(at(75)),
         rec.Heartbeat(at(120)),
     )
-    assert found == [active(0), *gauges(1, 4), active(60), *gauges(60, 4), active(120), *gauges(120, 4)]
+    assert found == [*run(0), *gauges(1, 4), *run(60), *gauges(60, 4), *run(120), *gauges(120, 4)]
+
+
+def test_delivery_is_told_every_interval() -> None:
+    beats = [rec.Heartbeat(at(second), {"delivered": second}) for second in (15, 60, 75)]
+    found = points(rec.RunStarted(at(0)), *beats)
+    assert found == [*run(0), *run(60), *delivery(60, delivered=60)]
+
+
+def test_run_is_called_what_its_action_names_it() -> None:
+    named = [rec.ActionNamed(at(1), "fit", names_run=True), rec.ActionNamed(at(2), "evaluate")]
+    assert points(rec.RunStarted(at(0)), *named, rec.RunEnded(at(3), "completed")) == [
+        *run(0),
+        *run(3, "completed", "fit"),
+    ]
+    nameless = origin_of(name="run")
+    found = points(rec.ActionNamed(at(1), "fit"), rec.RunEnded(at(3), "completed"), origin=nameless)
+    assert found == run(3, "completed", "fit")
+
+
+def test_worker_says_that_it_is_one() -> None:
+    samples = fold(MetricProjection(origin_of(worker=True)), [rec.RunStarted(at(0)), progress(1, 4)])
+    about_workers = {sample.instrument[0] for sample in samples if sample.point.attributes.get(names.WORKER) is True}
+    assert about_workers == {"synapse.run.active", "synapse.run.duration"}
 
 
 def test_interval_is_the_one_that_is_set() -> None:
-    assert points(rec.RunStarted(at(0)), rec.Heartbeat(at(15)), interval=15) == [active(0), active(15)]
+    assert points(rec.RunStarted(at(0)), rec.Heartbeat(at(15)), interval=15) == [*run(0), *run(15)]
 
 
 def test_clock_that_goes_back_does_not_make_the_run_look_dead() -> None:
-    assert points(rec.RunStarted(at(3600)), rec.Heartbeat(at(15))) == [active(3600), active(3600.001)]
+    late = [(name, attributes, 3600.001, value) for name, attributes, _, value in run(15)]
+    assert points(rec.RunStarted(at(3600)), rec.Heartbeat(at(15))) == [*run(3600), *late]
 
 
 def test_run_that_has_ended_lives_no_more() -> None:
-    assert points(rec.RunEnded(at(1), "completed"), rec.Heartbeat(at(100))) == [active(1, 0)]
+    assert points(rec.RunEnded(at(1), "completed"), rec.Heartbeat(at(100))) == run(1, "completed")
 
 
 # -- names and credentials

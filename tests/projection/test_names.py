@@ -9,14 +9,16 @@ OTHERS = {
 }  # fmt: skip
 """Names that semantic conventions or the contract give."""
 
-PLAIN = ("SCOPE", "RUN_STARTED", "DEFAULT_RUN", "DATA_PREFIX", "RESERVED")
+PLAIN = ("SCOPE", "RUN_STARTED", "RUNNING", "DEFAULT_RUN", "DATA_PREFIX", "RESERVED")
 """Values that are no names of attributes, events or metrics."""
 
 
 def test_every_name_is_ours_or_of_the_semantic_conventions() -> None:
     given = [value for key, value in vars(names).items() if key.isupper() and key not in PLAIN]
     texts = {value[0] if isinstance(value, tuple) else value for value in given if isinstance(value, str | tuple)}
-    assert [name for name in sorted(texts) if not re.match(r"synapse\.[a-z_.]+$", name) and name not in OTHERS] == []
+    assert [
+        name for name in sorted(texts) if not re.match(r"synapse(_otel)?\.[a-z_.]+$", name) and name not in OTHERS
+    ] == []
     assert "level" not in texts
 
 
@@ -26,4 +28,10 @@ def test_every_level_has_a_severity() -> None:
 
 
 def test_units_are_those_of_ucum() -> None:
-    assert {value[1] for value in vars(names).values() if isinstance(value, tuple)} == {"{item}", "1", "s"}
+    assert {value[1] for value in vars(names).values() if isinstance(value, tuple)} == {
+        "{item}",
+        "{record}",
+        "{run}",
+        "1",
+        "s",
+    }

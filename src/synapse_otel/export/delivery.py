@@ -139,8 +139,31 @@ class Delivery:
 
     def report(self, lost: Counter[str] | None = None) -> DeliveryReport:
         """Return what became of the records, with those that were `lost` from memory, by kind."""
-        cursors = [lane.tally for lane in self.lanes if not lane.unserved] or [lane.tally for lane in self.lanes]
-        return report(self._source, cursors, lost)
+        return report(self._source, self._cursors(), lost)
+
+    def counts(self, accepted: int, lost: int = 0) -> dict[str, int]:
+        """Return what became of `accepted` records, `lost` of them from memory, in total, at no cost."""
+        return counts(accepted, self._cursors(), lost)
+
+    def _cursors(self) -> list[Cursor]:
+        return [lane.tally for lane in self.lanes if not lane.unserved] or [lane.tally for lane in self.lanes]
+
+
+def counts(accepted: int, cursors: list[Cursor], lost: int = 0) -> dict[str, int]:
+    """Return what became of `accepted` records, `lost` of them from memory, without looking at the journal."""
+    slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
+    passed, dropped = slowest.position.seq, sum(slowest.dropped.values()) + lost
+    refused = Counter[str]()
+    for cursor in cursors:
+        refused |= Counter(cursor.dead_lettered)
+    dead_lettered = min(refused.total(), max(0, passed - dropped))
+    return {
+        "accepted": accepted,
+        "delivered": max(0, passed - dropped - dead_lettered),
+        "pending": max(0, accepted - passed),
+        "dropped": dropped,
+        "dead_lettered": dead_lettered,
+    }
 
 
 def saved_report(source: Source, path: JournalPath) -> DeliveryReport:

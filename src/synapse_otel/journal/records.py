@@ -43,12 +43,13 @@ class RunStarted(Record, frozen=True, tag=1):
 
 
 class RunEnded(Record, frozen=True, tag=2):
-    """The run ended: ``completed``, ``failed``, ``cancelled`` or ``crashed``."""
+    """The run ended: ``completed``, ``failed``, ``cancelled`` or ``crashed``; `delivery` as in `Heartbeat`."""
 
     kind = "run"
 
     status: str
     message: str = ""
+    delivery: dict[str, int] | None = None
 
 
 class StepStarted(Record, frozen=True, tag=3):
@@ -155,9 +156,11 @@ class LogEnded(Record, frozen=True, tag=11):
 
 
 class Heartbeat(Record, frozen=True, tag=12):
-    """The process was alive at this time."""
+    """The process was alive at this time, and had `delivery`: records ``accepted``, ``delivered``, ``pending``, ..."""
 
     kind = "heartbeat"
+
+    delivery: dict[str, int] | None = None
 
 
 class Dropped(Record, frozen=True, tag=13):

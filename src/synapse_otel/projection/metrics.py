@@ -39,7 +39,7 @@ class Series(NamedTuple):
     """A gauge with one set of attributes; the id names both, and is what backends tell series apart by."""
 
     instrument: Instrument
-    attributes: dict[str, str | int]
+    attributes: Mapping[str, str | int]
     id: tuple[str, ...]
 
 
@@ -55,12 +55,13 @@ class Latest(msgspec.Struct):
 
 
 class MetricsState(msgspec.Struct):
-    """The last millisecond of every series, the state of every category, when gauges were sent again."""
+    """The last millisecond of every series, where every category stands, when gauges were sent again, the run's name."""
 
     last_ms: dict[tuple[str, ...], int] = {}
     progress: dict[str, Latest] = {}
     repeated: int = 0
     ended: bool = False
+    name: str = ""
 
 
 class MetricProjection:
@@ -69,7 +70,7 @@ class MetricProjection:
     Args:
         origin: Who the records come from.
         state: What `snapshot` of an earlier projection gave.
-        interval: Nanoseconds between two repetitions of the progress gauges and of ``synapse.run.active``.
+        interval: Nanoseconds between two repetitions of the gauges of progress, of the run and of the delivery.
     """
 
     def __init__(self, origin: Origin, state: bytes = b"", interval: int = DEFAULT_INTERVAL) -> None:
@@ -92,10 +93,13 @@ class MetricProjection:
             case rec.RunStarted():
                 return self._alive(record.t)
             case rec.Heartbeat() if not self._state.ended and self._is_due(record.t):
-                return self._alive(record.t)
+                return [*self._alive(record.t), *self._delivery(record)]
             case rec.RunEnded():
                 self._state.ended = True
-                return [self._active(record.t, 0)]
+                return [*self._run(record.t, 0, record.status), *self._delivery(record)]
+            case rec.ActionNamed() if record.names_run or self._origin.identity.name == names.DEFAULT_RUN:
+                self._state.name = record.name
+                return []
             case _:
                 return []
 
@@ -121,10 +125,19 @@ class MetricProjection:
         """Say that the run lives, and repeat where its categories stand."""
         self._state.repeated = t
         repeated = (self._gauges(category, latest, t) for category, latest in self._state.progress.items())
-        return [self._active(t, 1), *(sample for gauges in repeated for sample in gauges)]
+        return [*self._run(t, 1, names.RUNNING), *(sample for gauges in repeated for sample in gauges)]
 
-    def _active(self, t: int, value: int) -> Sample:
-        return self._sample(self._gauge_series(names.RUN_ACTIVE), t, value)
+    def _run(self, t: int, active: int, status: str) -> Iterator[Sample]:
+        identity = self._origin.identity
+        worker: dict[str, str | bool] = {names.WORKER: True} if identity.worker else {}
+        yield self._sample(self._gauge_series(names.RUN_ACTIVE, **worker), t, active)
+        about = {names.RUN_STATUS: status, names.RUN_NAME: self._state.name or identity.name, **worker}
+        yield self._sample(self._gauge_series(names.RUN_DURATION, **about), t, max(0, t - identity.started) / 1e9)
+
+    def _delivery(self, record: rec.Heartbeat | rec.RunEnded) -> Iterator[Sample]:
+        for count, instrument in names.DELIVERY.items():
+            if record.delivery and count in record.delivery:
+                yield self._sample(self._gauge_series(instrument), record.t, record.delivery[count])
 
     def _gauges(self, category: str, latest: Latest, t: int) -> Iterator[Sample]:
         values = {
@@ -135,35 +148,36 @@ class MetricProjection:
         }
         for instrument, value in values.items():
             if value is not None:
-                yield self._sample(self._gauge_series(instrument, category), t, value)
+                yield self._sample(self._gauge_series(instrument, **{names.CATEGORY: category}), t, value)
 
     def _sample(self, series: Series, t: int, value: Number) -> Sample:
         ms = max(t // _MS, self._state.last_ms.get(series.id, -1) + 1)
         self._state.last_ms[series.id] = ms
         return Sample(series.instrument, NumberDataPoint(series.attributes, 0, max(t, ms * _MS), value))
 
-    def _gauge_series(self, instrument: Instrument, *category: str) -> Series:
-        known = (instrument[0], *category)
+    def _gauge_series(self, instrument: Instrument, **attributes: str | bool) -> Series:
+        known = (instrument[0], *map(str, attributes.values()))
         series = self._series.get(known)
         if series is None:
-            series = self._series[known] = self._new_series(instrument, *category)
+            series = self._series[known] = self._new_series(instrument, attributes)
         return series
 
     def _metric_series(self, category: str, key: str) -> Series:
         series = self._series.get((names.METRIC_PREFIX, category, key))
         if series is None:
             instrument = (metric_name(self._origin.redactor.text(key)), "", "")
-            series = self._series[names.METRIC_PREFIX, category, key] = self._new_series(instrument, category, key)
+            attributes = {names.CATEGORY: category, names.METRIC_KEY: key}
+            series = self._series[names.METRIC_PREFIX, category, key] = self._new_series(instrument, attributes)
         return series
 
-    def _new_series(self, instrument: Instrument, *category_and_key: str) -> Series:
-        shown = [self._origin.redactor.text(text) for text in category_and_key]
+    def _new_series(self, instrument: Instrument, own: Mapping[str, str | bool]) -> Series:
+        clean = self._origin.redactor.text
+        shown = {name: clean(value) if isinstance(value, str) else value for name, value in own.items()}
         attributes: dict[str, str | int] = {names.JOB_ID: self._origin.identity.job_id}
         rank = self._origin.identity.resource.get(names.RANK)
         if isinstance(rank, int):  # a stock Prometheus has no other label to compare ranks by
             attributes[names.RANK] = rank
-        attributes |= dict(zip((names.CATEGORY, names.METRIC_KEY), shown, strict=False))
-        return Series(instrument, attributes, (instrument[0], *shown))
+        return Series(instrument, attributes | shown, (instrument[0], *map(str, shown.values())))
 
 
 def eta(latest: Latest) -> float | None:

@@ -26,6 +26,7 @@ CATEGORY: Final = "synapse.category"
 LEVEL: Final = "synapse.level"
 MESSAGE_KEY: Final = "synapse.message.key"
 METRIC_KEY: Final = "synapse.metric.key"
+RUNNING: Final = "running"
 PART: Final = "synapse.part"
 WORKER: Final = "synapse.worker"
 DROPPED: Final = "synapse.dropped"
@@ -68,8 +69,27 @@ PROGRESS_CURRENT: Final = ("synapse.progress.current", "{item}", "Items done in 
 PROGRESS_TOTAL: Final = ("synapse.progress.total", "{item}", "Items to do in a category")
 PROGRESS_RATIO: Final = ("synapse.progress.ratio", "1", "Share of a category that is done")
 PROGRESS_ETA: Final = ("synapse.progress.eta", "s", "Time that a category still needs at its rate so far")
-RUN_ACTIVE: Final = ("synapse.run.active", "1", "1 while the run lives, 0 when it has ended")
+RUN_ACTIVE: Final = ("synapse.run.active", "{run}", "1 while the run lives, 0 when it has ended")
+RUN_DURATION: Final = ("synapse.run.duration", "s", "Time since the run began; when it has ended, the time it took")
+RECORDS_ACCEPTED: Final = ("synapse_otel.records.accepted", "{record}", "Records whose call has returned")
+RECORDS_DELIVERED: Final = ("synapse_otel.records.delivered", "{record}", "Records that the receiver has confirmed")
+RECORDS_PENDING: Final = ("synapse_otel.records.pending", "{record}", "Records in the journal, still to be sent")
+RECORDS_DROPPED: Final = ("synapse_otel.records.dropped", "{record}", "Records given up for lack of space")
+RECORDS_DEAD_LETTERED: Final = (
+    "synapse_otel.records.dead_lettered",
+    "{record}",
+    "Records that the receiver refused for good",
+)
 METRIC_PREFIX: Final = "synapse.metric."
+
+DELIVERY: Final = {
+    "accepted": RECORDS_ACCEPTED,
+    "delivered": RECORDS_DELIVERED,
+    "pending": RECORDS_PENDING,
+    "dropped": RECORDS_DROPPED,
+    "dead_lettered": RECORDS_DEAD_LETTERED,
+}
+"""What the telemetry of a process says of itself: the counts of its `DeliveryReport`."""
 
 SEVERITY: Final = {
     "debug": 5,
