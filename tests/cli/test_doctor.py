@@ -242,15 +242,23 @@ def test_a_server_that_wants_credentials(protocol: str, cli: Cli, env: pytest.Mo
         none = traces(cli("doctor"))
         env.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=wrong-and-secret")
         wrong = cli("doctor")
+        env.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=wrong-and-secret")
+        bare = cli("doctor")
 
     assert re.match(r"  ✖ request     (HTTP 401|gRPC UNAUTHENTICATED)", none[2])
     assert none[3] == (
-        "                No header is sent; set OTEL_EXPORTER_OTLP_HEADERS to the one that the server asks for."
+        "                No header is sent; set OTEL_EXPORTER_OTLP_HEADERS to the one that the server asks for; "
+        "usual is authorization, with the value Bearer%20TOKEN"
     )
     assert traces(wrong)[3] == (
-        "                The server does not accept the credentials; OTEL_EXPORTER_OTLP_HEADERS sends: api-key"
+        "                The server does not accept the credentials; OTEL_EXPORTER_OTLP_HEADERS sends: api-key. "
+        "Complete, and not expired?"
     )
-    assert "wrong-and-secret" not in wrong.out
+    assert traces(bare)[3] == (
+        "                OTEL_EXPORTER_OTLP_HEADERS sends authorization without a scheme; "
+        "usual is authorization, with the value Bearer%20TOKEN"
+    )
+    assert "wrong-and-secret" not in wrong.out + bare.out
 
 
 def test_a_path_that_is_added_twice(cli: Cli, env: pytest.MonkeyPatch, collector: Collector) -> None:
@@ -303,6 +311,16 @@ def test_other_answers(
 
     assert lines[2].startswith(f"  ✖ request     {problem}")
     assert "".join(lines[3:]).strip().startswith(hint)
+
+
+def test_a_busy_server_over_grpc(cli: Cli, env: pytest.MonkeyPatch, collector: Collector) -> None:
+    configure(env, collector.grpc_endpoint, "grpc")
+    collector.fail(Status(503, message="the queue is full"))
+
+    assert traces(cli("doctor"))[2:] == [
+        "  ✖ request     gRPC UNAVAILABLE: the queue is full",
+        "                The server has a problem of its own, or is busy; records are kept and sent later.",
+    ]
 
 
 def test_a_proxy_in_between_is_named(cli: Cli, env: pytest.MonkeyPatch, collector: Collector) -> None:

@@ -9,6 +9,9 @@ from synapse_otel.cli.network import Place, StepError, configured, uses_tls
 from synapse_otel.export.outcome import Outcome, Verdict
 from synapse_otel.export.settings import SignalSettings, shown
 
+_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+_USUAL = "usual is authorization, with the value Bearer%20TOKEN"
+_BUSY = "The server has a problem of its own, or is busy; records are kept and sent later."
 _UNANSWERED = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"}
 
 
@@ -24,12 +27,17 @@ def diagnose(outcome: Outcome, settings: SignalSettings, to: Place) -> StepError
         return _rejected(outcome) if outcome.rejected else None
     said = outcome.reason.removeprefix(f"{shown(settings.endpoint)}: ")
     if isinstance(outcome.code, int):
-        return _http(outcome.code, said, settings)
+        unencrypted = _unencrypted(settings, to) if outcome.code == 400 else None  # Go and nginx answer in plain text
+        return unencrypted or _http(outcome.code, said, settings)
     if outcome.code and outcome.code not in _UNANSWERED:
         return _grpc(outcome.code, said, settings)
-    return _mixed_up(settings, to) or StepError(
-        said if outcome.code else f"no answer: {said}", "The server's own log may say more."
-    )
+    return _mixed_up(settings, to) or _unanswered(outcome, said)
+
+
+def _unanswered(outcome: Outcome, said: str) -> StepError:
+    if outcome.code == "UNAVAILABLE":
+        return StepError(said, _BUSY)
+    return StepError(said if outcome.code else f"no answer: {said}", "The server's own log may say more.")
 
 
 def _rejected(outcome: Outcome) -> StepError:
@@ -51,7 +59,7 @@ def _http(status: int, said: str, settings: SignalSettings) -> StepError:
     if status == 415:
         return StepError(said, "It is no OTLP receiver for protobuf; set OTEL_EXPORTER_OTLP_PROTOCOL, or its address.")
     if status in {408, 429} or status >= 500:
-        return StepError(said, "The server has a problem of its own, or is busy; records are kept and sent later.")
+        return StepError(said, _BUSY)
     return StepError(said, "The server understood the address, but not the content; its log may say more.")
 
 
@@ -68,9 +76,11 @@ def _grpc(status: str, said: str, settings: SignalSettings) -> StepError:
 
 def _credentials(settings: SignalSettings) -> str:
     if not settings.headers:
-        return "No header is sent; set OTEL_EXPORTER_OTLP_HEADERS to the one that the server asks for."
+        return f"No header is sent; set {_HEADERS} to the one that the server asks for; {_USUAL}"
+    if " " not in settings.headers.get("authorization", " "):
+        return f"{_HEADERS} sends authorization without a scheme; {_USUAL}"
     names = ", ".join(sorted(settings.headers))
-    return f"The server does not accept the credentials; OTEL_EXPORTER_OTLP_HEADERS sends: {names}"
+    return f"The server does not accept the credentials; {_HEADERS} sends: {names}. Complete, and not expired?"
 
 
 def _path(settings: SignalSettings) -> str:
@@ -91,12 +101,9 @@ def _mixed_up(settings: SignalSettings, to: Place) -> StepError | None:
     """Return which protocol is spoken on the port instead, if it is another one."""
     if to.proxy_variable:
         return StepError(f"the proxy of {to.proxy_variable} gives no answer", "NO_PROXY names hosts without one.")
+    if unencrypted := _unencrypted(settings, to):
+        return unencrypted
     tls = uses_tls(settings)
-    if not tls and sniff.speaks_tls(to):
-        secure = configured(settings).replace("http://", "https://", 1)
-        return StepError(
-            f"port {to.port} speaks TLS, and the request is not encrypted", f"Set the endpoint to {secure}"
-        )
     if settings.protocol == "grpc" and sniff.speaks_http1(to, tls=tls):
         return StepError(
             f"port {to.port} speaks HTTP, and the request is gRPC",
@@ -108,3 +115,11 @@ def _mixed_up(settings: SignalSettings, to: Place) -> StepError | None:
             "Set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or the endpoint to the HTTP port, which is usually 4318.",
         )
     return None
+
+
+def _unencrypted(settings: SignalSettings, to: Place) -> StepError | None:
+    """Return that TLS is spoken on the port and the request is in plain text, if so."""
+    if to.proxy_variable or uses_tls(settings) or not sniff.speaks_tls(to):
+        return None
+    secure = configured(settings).replace("http://", "https://", 1)
+    return StepError(f"port {to.port} speaks TLS, and the request is not encrypted", f"Set the endpoint to {secure}")
