@@ -139,13 +139,10 @@ class Delivery:
 
     def report(self, lost: Counter[str] | None = None) -> DeliveryReport:
         """Return what became of the records, with those that were `lost` from memory, by kind."""
-        return report(self._source, self._cursors(), lost)
+        return report(self._source, self.cursors(), lost)
 
-    def counts(self, accepted: int, lost: int = 0) -> dict[str, int]:
-        """Return what became of `accepted` records, `lost` of them from memory, in total, at no cost."""
-        return counts(accepted, self._cursors(), lost)
-
-    def _cursors(self) -> list[Cursor]:
+    def cursors(self) -> list[Cursor]:
+        """Return how far the signals have come, those that the endpoint serves if there are any."""
         return [lane.tally for lane in self.lanes if not lane.unserved] or [lane.tally for lane in self.lanes]
 
 
@@ -206,4 +203,4 @@ def _count(source: Source, position: Position) -> Counter[str]:
     return counts
 
 
-__all__ = ["Delivery", "Destination", "report", "saved_report"]
+__all__ = ["Delivery", "Destination", "counts", "report", "saved_report"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
-from synapse_otel.export.delivery import Delivery, Destination
+from synapse_otel.export.delivery import Delivery, Destination, counts
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
 from synapse_otel.export.orphans import Orphan, orphans
@@ -104,8 +104,7 @@ class Shipper:
     def counts(self) -> dict[str, int]:
         """Return what became of the records in total, as fast as it is to say."""
         lost = self._journal.memory.dropped.total() if self._journal.memory else 0
-        accepted = self._journal.next_seq
-        return self._own.counts(accepted, lost) if self._own else {"accepted": accepted, "pending": accepted - lost}
+        return counts(self._journal.next_seq, self._own.cursors() if self._own else [], lost)
 
     def _run(self) -> None:
         path = self._journal.path
