@@ -13,7 +13,7 @@ FOUND_PYTHON = $(eval FOUND_PYTHON := $(shell for python in $(PYTHON_SYNAPSE); d
 NO_PYTHON := it needs Python 3.12 or 3.13, and none was found (set PYTHON_SYNAPSE=/path/to/python3.12).
 PIP := -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench dashboards test-oldest test-synapse $(SYNAPSE:%=test-in-%) clean
+.PHONY: demo test lint bench dashboards picture test-oldest test-synapse $(SYNAPSE:%=test-in-%) clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -36,6 +36,10 @@ bench: $(VENV)/test.stamp
 # The JSON of the Grafana dashboards, which is committed.
 dashboards: $(VENV)/test.stamp
 	@$(VENV)/bin/python collector-config/grafana/build.py
+
+# The picture of a report in the README.
+picture: $(VENV)/test.stamp
+	@$(VENV)/bin/python tests/backends/report_picture.py docs/report.png
 
 # The built wheel, not the checkout, with the oldest OpenTelemetry that is supported.
 test-oldest: $(OLDEST)/test.stamp

@@ -136,6 +136,11 @@ def _build_collector(folder: Path) -> None:
     shutil.rmtree(folder / "build")
 
 
+def _build_compose_spec(folder: Path) -> None:
+    _run(["go", "install", "github.com/compose-spec/compose-go/v2/cmd@v2.16.2"], folder, GOBIN=str(folder))
+    (folder / "cmd").rename(folder / "compose_spec")
+
+
 OTELCOL = Program(
     "otelcol", _collector_version(), _build_collector, ("otelcol-contrib", "otelcol"), MANIFEST.read_text()
 )
@@ -147,7 +152,10 @@ PROMTOOL = Program("promtool", "v0.316.0", _go_install("github.com/prometheus/pr
 VICTORIA_LOGS = Program(
     "victoria-logs", "v1.52.1", _go_install("github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs", "v1.52.1")
 )
-PROGRAMS = (OTELCOL, PROMETHEUS, PROMTOOL, JAEGER, VICTORIA_LOGS)
+COMPOSE_SPEC = Program("compose_spec", "v2.16.2", _build_compose_spec)
+"""The parser that `docker compose` is made with: it checks the schema, and resolves paths and defaults."""
+
+PROGRAMS = (OTELCOL, PROMETHEUS, PROMTOOL, JAEGER, VICTORIA_LOGS, COMPOSE_SPEC)
 
 
 def main() -> None:

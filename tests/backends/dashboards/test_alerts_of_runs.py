@@ -1,0 +1,37 @@
+"""The alert rules on real runs: what they ask for has the names and labels that runs send."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from backends.shown import SILENT_AFTER, Shown, values
+
+RULES = Path(__file__).parents[3] / "collector-config" / "prometheus" / "alerts.yaml"
+FIRING = {
+    # The run that goes on has reported all its progress at its begin.
+    "RunStalled": {("job.running",)},
+    "RunFailed": {("job.failed",), ("job.crashed",)},
+    "RunSilent": {("job.silent",)},
+    "TelemetryDropped": set(),
+}
+
+
+@pytest.mark.parametrize("alert", FIRING)
+def test_the_right_runs_raise_it(shown: Shown, alert: str) -> None:
+    """With windows as short as the runs of the tests, each alert is raised for the runs that it is about."""
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    for rule in (rule for rule in group["rules"] if rule["alert"] == alert):
+        # The end of a run is looked for in a window, which must not end before it.
+        expr = rule["expr"] if alert == "RunFailed" else re.sub(r"\b(3m|15m)\b", f"{SILENT_AFTER}s", rule["expr"])
+        assert set(values(shown.prometheus.query(expr, shown.moment), "job_id")) == FIRING[alert]
+
+
+def test_nothing_is_dropped_because_it_is_counted_as_none(shown: Shown) -> None:
+    """The counts that the alert looks at are there, and they are zero."""
+    for fate in ("dropped", "dead_lettered"):
+        counts = shown.prometheus.query(f"last_over_time(synapse_otel_records_{fate}[5m])", shown.moment)
+        assert set(values(counts, "job_id", "instance").values()) == {0}
