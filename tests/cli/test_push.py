@@ -103,7 +103,7 @@ def test_what_the_collector_refuses_for_good_is_left_and_said(
 
     assert result.code == 1
     assert result.out.startswith("✖ job-1  3 records sent, 1 left\n")
-    assert "a refused message is kept as a dead letter: http" in result.out
+    assert "a refused record (message) is kept as a dead letter: http" in result.out
     assert only_journal(next(journal_dir.iterdir())).dead_letters.exists()
     assert cli("push") == Result(0, "nothing to send\n", "")
 

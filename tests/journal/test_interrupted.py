@@ -17,7 +17,7 @@ SEGMENT = 400
 
 
 def overtaken(journal: Journal, text: str, handler: Callable[[], None], place: int) -> tuple[bool, bool]:
-    """Append `text`, with `handler` run after call number `place`; return whether it ran and whether `text` was kept."""
+    """Append `text`, with `handler` run after call number `place`; return whether it ran, and `text` was kept."""
     calls = 0
 
     def profile(frame: FrameType, event: str, argument: object) -> None:

@@ -292,7 +292,8 @@ class Lane:
         self._save()
 
     def _bury(self, entry: Entry, reason: str, body: bytes) -> None:
-        self._notices.warn(f"refused {self.signal}", f"a refused {entry.record.kind} is kept as a dead letter", reason)
+        what = f"a refused record ({entry.record.kind}) is kept as a dead letter"
+        self._notices.warn(f"refused {self.signal}", what, reason)
         bury(self._dead_letters, self.signal, entry.seq, entry.record.kind, reason, body)
 
     def _advance(self, request: Request) -> None:

@@ -55,7 +55,7 @@ class Latest(msgspec.Struct):
 
 
 class MetricsState(msgspec.Struct):
-    """The last millisecond of every series, where every category stands, when gauges were sent again, the run's name."""
+    """The last millisecond of every series, where every category stands, when gauges were repeated, the run's name."""
 
     last_ms: dict[tuple[str, ...], int] = {}
     progress: dict[str, Latest] = {}
