@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 0.25
 """How often the live bars are drawn."""
 
+_LAST_FRAME = 1.0
+"""Seconds that the end waits for a frame that is being drawn: a terminal that was stopped takes none."""
+
 LINE_SECONDS = 1.0
 """How often, at most, a category gets a line of its own in a pipe; each tenth of the way gets one anyway."""
 
@@ -333,6 +336,7 @@ class _LiveDisplay:
         self._tracks: dict[str | None, ProgressTrack] = {}
         self._metrics: dict[str, Mapping[str, Any]] = {}
         self._live: Live | None = None
+        self._thread = threading.Thread(target=self._draw, name="synapse-otel-console", daemon=True)
         self._starting = threading.Lock()
         self._stopped = threading.Event()
 
@@ -352,6 +356,9 @@ class _LiveDisplay:
         if self._live is not None:
             self._printer.broken = False  # also then: it gives sys.stdout back, which it took to print above the bars
             self._printer.guarded(self._live.stop)
+            # Python aborts when it ends while a thread writes to standard output, as the last frame may be.
+            if self._thread.is_alive() and self._thread is not threading.current_thread():
+                self._thread.join(_LAST_FRAME)
 
     def in_child(self) -> _Display:
         atexit.unregister(self.close)
@@ -363,7 +370,7 @@ class _LiveDisplay:
                 self._live = _live_area(self._printer.console, self._frame)
                 self._printer.guarded(partial(_started, self._live))
                 atexit.register(self.close)  # or the terminal is left without a cursor
-                threading.Thread(target=self._draw, name="synapse-otel-console", daemon=True).start()
+                self._thread.start()
 
     def _draw(self) -> None:
         while self._live is not None and not self._printer.broken and not self._stopped.wait(REFRESH_SECONDS):

@@ -304,7 +304,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_as_it_was(
     start: Callable[..., subprocess.Popen[bytes]], collector: Collector
 ) -> None:
     master, slave = pty.openpty()
-    environ = {**os.environ, **collector.env(), "TERM": "xterm-256color", "COLUMNS": "100"}
+    environ = {**os.environ, **collector.env(), "TERM": "xterm-256color", "COLUMNS": "100", "PYTHONFAULTHANDLER": "1"}
     process = start("plugin:sleep", env=environ, stdin=slave, stdout=slave, stderr=slave, preexec_fn=_take_terminal)
     os.close(slave)
     seen = _read_until(master, "asleep")
@@ -312,7 +312,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_as_it_was(
     seen += _read_until(master, None)
     os.close(master)
 
-    assert process.wait(10) == 130
+    assert process.wait(10) == 130, seen
     assert "━" in seen
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l"), "the cursor is hidden"
     assert re.search(r"✖ cancelled.* in ", seen)
