@@ -41,18 +41,25 @@ def job_of(run: Path) -> str:
     return unquote(run.name.rpartition("~")[0] or run.name)
 
 
-def one(root: Path, wanted: str | None) -> tuple[Path, list[Path]]:
+def is_running(run: Path) -> bool:
+    """Return whether a process of a run lives."""
+    return any(journal.is_live() for journal in journals_of(run))
+
+
+def one(root: Path, wanted: str | None, *, prefer_running: bool = False) -> tuple[Path, list[Path]]:
     """Return the run that is called `wanted`, and the older ones of the same job; for None the latest of all.
 
     Args:
         root: The journal directory.
         wanted: A job id or the beginning of one, the name of a run directory, or a trace id.
+        prefer_running: Whether, for None, one that is running comes before a later one that is not.
 
     Raises:
         CliError: There is none, or there are runs of several jobs; it says which there are.
     """
     if wanted is None:
-        return newest_first(_some_runs(root))[0], []
+        latest = newest_first(_some_runs(root))
+        return next((run for run in latest if prefer_running and is_running(run)), latest[0]), []
     found = newest_first(matching(root, wanted))
     jobs = {job_of(run) for run in found}
     if len(jobs) > 1:

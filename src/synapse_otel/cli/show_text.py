@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from synapse_otel.cli import units
-from synapse_otel.cli.looks import LEVEL, status_text
-from synapse_otel.cli.terminal import Terminal, columns, fit, fitted
+from synapse_otel.cli.looks import status_text
+from synapse_otel.cli.show_rows import Rows
+from synapse_otel.cli.terminal import Terminal, columns, fit
 from synapse_otel.cli.timeline import same_error
-from synapse_otel.cli.view import LineView, ProcessView, ProgressView, RunView, SeriesView, SpanView
+from synapse_otel.cli.view import ProcessView, ProgressView, RunView, SpanView
 
 _SPARK = 24
 _MOST_SPANS = 60
@@ -20,7 +21,6 @@ _DEEPEST = 12
 _NARROWEST = 10
 _DURATION = 16
 _NUMBERS = 72
-_LONGEST_NAME = 40
 _BAR = 24
 
 
@@ -115,9 +115,10 @@ class ShowText:
             [fit(name, taken[0]), scale.bar(span), Text(units.between(span.start, span.end)), fit(outcome, taken[1])]
             for name, span, outcome in zip(names, shown, outcomes, strict=True)
         ]
-        yield from columns(rows, right=(2,))
-        if len(view.spans) > len(shown):
-            yield Text(f"  … and {len(view.spans) - len(shown):,} more: --all", "dim")
+        yield from columns(rows, right=(2,), width=self.terminal.width, flexible=3)
+        more = len(view.spans) - len(shown) + view.more_spans
+        if more:
+            yield Text(f"  … and {more:,} more: --all", "dim")
 
     def _span_name(self, span: SpanView) -> Text:
         style = "" if span.kind != "phase" else "dim"
@@ -139,20 +140,13 @@ class ShowText:
         if not view.progress:
             return
         yield Text("Progress", "bold")
-        rows = [self._category(one, running=view.ended is None) for one in view.progress]
+        apart = view.told_apart(view.progress)
+        rows = [self._category(one, apart[one.process], running=view.ended is None) for one in view.progress]
         yield from columns(rows, right=(2, 3, 4))
 
-    def _category(self, one: ProgressView, *, running: bool) -> list[Text]:
-        ratio = min(1.0, one.current / one.total) if one.total else 0.0
-        style = {"failed": "red", "completed": "green"}.get(one.status, "cyan" if running else "yellow")
-        done = round(ratio * _BAR)
-        # What is left is told by its colour, and where there are none by its sign.
-        left = ("━" * (_BAR - done), "bright_black") if self.terminal.has_colours else ("·" * (_BAR - done), "")
+    def _category(self, one: ProgressView, suffix: str, *, running: bool) -> list[Text]:
         return [
-            Text(f"  {fitted(self.terminal.clean(one.category), _LONGEST_NAME)}"),
-            Text.assemble(("━" * done, style), left),
-            Text(f"{100 * ratio:.0f} %"),
-            Text(f"{units.number(one.current)}/{units.number(one.total)}"),
+            *Rows(self.terminal).progress(one, suffix, running=running, bar=_BAR),
             Text(units.between(one.started, one.last), "dim"),
             Text("failed" if one.failed else "", "red"),
         ]
@@ -163,28 +157,11 @@ class ShowText:
         if not view.metrics:
             return
         yield Text("Metrics", "bold")
-        several = len({series.process for series in view.metrics}) > 1
-        pids = {process.journal_id: process.pid for process in view.processes}
+        apart = view.told_apart(view.metrics)
         rows = [[Text(head, "dim") for head in ("", "", "first", "last", "min", "max", "samples", "")]]
         spark = min(_SPARK, max(_NARROWEST, self.terminal.width - _NUMBERS))
-        rows += [
-            self._series(series, f" ({pids[series.process]})" if several else "", spark) for series in view.metrics
-        ]
+        rows += [Rows(self.terminal).series(series, apart[series.process], spark) for series in view.metrics]
         yield from columns(rows, right=(2, 3, 4, 5, 6), width=self.terminal.width, flexible=0)
-
-    def _series(self, series: SeriesView, suffix: str, spark: int) -> list[Text]:
-        finite = series.finite
-        bad = len(series.values) - len(finite)
-        first, last = (series.as_reported(series.values[at]) for at in (0, -1))
-        low, high = (series.as_reported(pick(finite)) if finite else None for pick in (min, max))
-        name = f"  {self.terminal.clean(series.category)}/{self.terminal.clean(series.key)}{suffix}"
-        return [
-            Text(fitted(name, 2 * _LONGEST_NAME)),
-            Text(units.sparkline(series.values, spark), "cyan"),
-            *(_value(value) for value in (first, last, low, high)),
-            Text(f"{len(series.values):,}"),
-            Text(f"{bad:,} not finite" if bad else "", "red"),
-        ]
 
     # -- what it said
 
@@ -198,24 +175,7 @@ class ShowText:
         yield title
         day = not units.same_day(view.timeline[0].t, view.timeline[-1].t)
         for line in view.timeline:
-            yield self._line(line, units.clock(line.t, day=day))
-
-    def _line(self, line: LineView, time: str) -> Text:
-        sign, style = LEVEL.get(line.level, ("·", "dim"))
-        text = Text.assemble("  ", (time, "dim"), "  ", (f"{sign} ", style))
-        content = self.terminal.clean(line.text, lines=True).replace("\n", f"\n{' ' * (len(time) + 6)}")
-        match line.kind:
-            case "event":
-                text.append(content, f"{style} bold" if style not in {"dim", "blue"} else "bold")
-            case "metrics":
-                text.append(f"metrics {content}", "bold")
-            case _:
-                text.append(content, style if line.level not in {"info", "success"} else "")
-        if line.data and line.kind != "dropped":
-            text.append(f"  {self.terminal.pairs(dict(line.data))}", "dim")
-        if line.file:
-            text.append(f"  {self.terminal.clean(line.file)}", "dim underline")
-        return text
+            yield Rows(self.terminal).line(line, units.clock(line.t, day=day))
 
     def _exceptions(self, view: RunView) -> Iterator[Text]:
         for at, found in enumerate(view.exceptions):
@@ -265,10 +225,3 @@ def _is_said_by_another(span: SpanView, spans: Sequence[SpanView]) -> bool:
     """Return whether a message is that of the innermost step too, where it belongs."""
     same = [other for other in spans if other.message == span.message and other.kind != "phase"]
     return any(span.kind == "phase" or other.depth > span.depth for other in same)
-
-
-def _value(value: float | None) -> Text:
-    if value is None:
-        return Text("–", "dim")
-    shown = units.number(value)
-    return Text(shown, "red" if shown in {"NaN", "inf", "-inf"} else "")

@@ -138,10 +138,16 @@ def _aligned(row: Sequence[Text], widths: Sequence[int], right: Sequence[int], g
     return line
 
 
-def _print(console: Console, text: Text) -> None:
+def encodable(console: Console, text: Text) -> Text:
+    """Return a text as the output's encoding can take it."""
     encoding = console.encoding
     if not encoding.startswith("utf"):
         text.plain = text.plain.translate(_PLAIN_SIGNS).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def _print(console: Console, text: Text) -> None:
+    text = encodable(console, text)
     if console.is_terminal:
         console.print(text, soft_wrap=True)
     else:

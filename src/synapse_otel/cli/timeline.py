@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TypeAlias
 
 from synapse_otel.cli.view import ExceptionView, LineKind, LineView
@@ -43,7 +44,12 @@ class Timeline:
 
     def lines(self) -> list[LineView]:
         """Return the lines, in order."""
-        return [_line(record, step, self._process) for record, step in self._kept]
+        return self.since(0)
+
+    def since(self, seen: int) -> list[LineView]:
+        """Return the lines behind the first `seen` ones of all, in order."""
+        new = list(islice(reversed(self._kept), max(0, self.total - seen)))
+        return [_line(record, step, self._process) for record, step in reversed(new)]
 
 
 def same_error(one: ExceptionView, other: ExceptionView) -> bool:

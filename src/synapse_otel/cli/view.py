@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
@@ -68,7 +68,7 @@ class SpanView:
 
 @dataclass(slots=True)
 class ProgressView:
-    """Where a category stands, and since when; `first` is what its first report said."""
+    """Where a category stands in one `process`, and since when; `first` is what its first report said."""
 
     category: str
     first: float
@@ -77,6 +77,7 @@ class ProgressView:
     total: float = 0
     failed: bool = False
     last: int = 0
+    process: str = ""
 
     @property
     def status(self) -> str:
@@ -95,6 +96,12 @@ class SeriesView:
         times: When the samples were taken.
         values: The samples.
         integral: Whether all of them are whole numbers.
+        samples: How many there are.
+        not_finite: How many of them are NaN or infinite.
+        first: The first sample.
+        last: The last sample.
+        low: The least finite sample, infinite where there is none.
+        high: The greatest finite sample, infinite where there is none.
     """
 
     category: str
@@ -103,10 +110,28 @@ class SeriesView:
     times: array[int] = field(default_factory=lambda: array("q"))
     values: array[float] = field(default_factory=lambda: array("d"))
     integral: bool = True
+    samples: int = 0
+    not_finite: int = 0
+    first: float = math.nan
+    last: float = math.nan
+    low: float = math.inf
+    high: float = -math.inf
 
     def add(self, t: int, value: float) -> None:
         """Take a sample."""
+        if not self.samples:
+            self.first = value
+        self.last = value
+        self.samples += 1
         self.integral = self.integral and isinstance(value, int)
+        if math.isfinite(value):
+            self.low, self.high = min(self.low, value), max(self.high, value)
+        else:
+            self.not_finite += 1
+        self.keep(t, value)
+
+    def keep(self, t: int, value: float) -> None:
+        """Put a sample where the curve is drawn from."""
         self.times.append(t)
         self.values.append(value)
 
@@ -167,6 +192,7 @@ class RunView:
         lines: How many lines there are altogether.
         exceptions: In the order in which they were recorded.
         problems: Why journals, or parts of them, cannot be read.
+        more_spans: How many spans are not in the waterfall.
     """
 
     job_id: str
@@ -186,6 +212,12 @@ class RunView:
     lines: int
     exceptions: tuple[ExceptionView, ...]
     problems: tuple[str, ...] = ()
+    more_spans: int = 0
+
+    def told_apart(self, shown: Sequence[ProgressView] | Sequence[SeriesView]) -> dict[str, str]:
+        """Return by process what to put behind the names of what is shown: its pid, where there are several."""
+        several = len({one.process for one in shown}) > 1
+        return {process.journal_id: f" ({process.pid})" if several else "" for process in self.processes}
 
     @property
     def end(self) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
@@ -23,6 +23,8 @@ from synapse_otel.models import DeliveryReport
 from synapse_otel.projection.metrics import not_numbers, numbers
 from synapse_otel.projection.progress import starts_over
 from synapse_otel.projection.resource import Origin
+
+_OF_REST = {rec.Heartbeat, rec.Rested}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,18 @@ class JournalFold:
 
     Args:
         origin: Who wrote it.
-        most_lines: How many lines of the timeline to keep, the last ones; None for all.
+        most_lines: How many lines of the timeline, and exceptions, to keep, the last ones; None for all.
+        most_spans: How many spans to keep, the longest ones, about; None for all.
+        new_series: Makes the series of a category, a key and a journal.
     """
 
-    def __init__(self, origin: Origin, most_lines: int | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        most_lines: int | None = None,
+        most_spans: int | None = None,
+        new_series: Callable[[str, str, str], SeriesView] = SeriesView,
+    ) -> None:
         self.identity = origin.identity
         self.started = origin.identity.started
         self.last = origin.identity.started
@@ -63,8 +73,10 @@ class JournalFold:
         self.progress: dict[str, ProgressView] = {}
         self.metrics: dict[tuple[str, str], SeriesView] = {}
         self.timeline = Timeline(origin.identity.journal_id, most_lines)
-        self.exceptions: list[ExceptionView] = []
-        self.waterfall = Waterfall(origin)
+        self.exceptions: deque[ExceptionView] = deque(maxlen=most_lines)
+        self.waterfall = Waterfall(origin, most_spans)
+        self.open_steps: dict[bytes, str] = {}
+        self._new_series = new_series
         self._steps: dict[bytes, str] = {}
         self._rested: rec.Rested | None = None
 
@@ -72,7 +84,7 @@ class JournalFold:
         """Take the record number `seq`."""
         self.last = max(self.last, record.t)
         self.counts[record.kind] += 1
-        if not isinstance(record, rec.Heartbeat | rec.Rested):
+        if type(record) not in _OF_REST:
             self._rested = None
         self.waterfall.take(record, seq)
         match record:
@@ -117,7 +129,9 @@ class JournalFold:
     def _lifecycle(self, record: rec.Record) -> None:
         match record:
             case rec.StepStarted():
-                self._steps[record.span] = record.name
+                self._steps[record.span] = self.open_steps[record.span] = record.name
+            case rec.StepEnded():
+                self.open_steps.pop(record.span, None)
             case rec.RunEnded():
                 self.ended = record
             case rec.Rested():
@@ -133,14 +147,15 @@ class JournalFold:
     def _progress(self, record: rec.Progress) -> None:
         known = self.progress.get(record.category)
         if known is None or starts_over(record.current, known.current, known.first):
-            known = self.progress[record.category] = ProgressView(record.category, record.current, record.t)
+            known = ProgressView(record.category, record.current, record.t, process=self.identity.journal_id)
+            self.progress[record.category] = known
         known.current, known.total, known.failed, known.last = record.current, record.total, record.failed, record.t
 
     def _metrics(self, record: rec.Metrics) -> None:
         for key, value in numbers(record.values):
             series = self.metrics.get((record.category, key))
             if series is None:
-                series = SeriesView(record.category, key, self.identity.journal_id)
+                series = self._new_series(record.category, key, self.identity.journal_id)
                 self.metrics[record.category, key] = series
             series.add(record.t, value)
         if any(not_numbers(record.values)):
@@ -155,9 +170,20 @@ class JournalFold:
 
 
 def run_view(
-    folds: Sequence[tuple[JournalFold, JournalFacts]], most_lines: int | None = None, problems: Iterable[str] = ()
+    folds: Sequence[tuple[JournalFold, JournalFacts]],
+    most_lines: int | None = None,
+    problems: Iterable[str] = (),
+    *,
+    with_spans: bool = True,
 ) -> RunView:
-    """Return the run that the journals tell of, which are at least one."""
+    """Return the run that the journals tell of, which are at least one.
+
+    Args:
+        folds: The journals.
+        most_lines: How many lines of the timeline to show, the last ones; None for all.
+        problems: Why other journals cannot be read.
+        with_spans: Whether the waterfall is wanted.
+    """
     ordered = sorted(folds, key=lambda one: (one[0].identity.worker, one[0].started))
     first, facts = ordered[0]
     last = max(fold.last for fold, _ in ordered)
@@ -173,13 +199,14 @@ def run_view(
         last=last,
         ended=None if status == "running" else last,
         processes=tuple(fold.process(facts) for fold, facts in ordered),
-        spans=_spans(ordered),
+        spans=_spans(ordered) if with_spans else (),
         progress=tuple(progress for fold, _ in ordered for progress in fold.progress.values()),
         metrics=tuple(series for fold, _ in ordered for series in fold.metrics.values()),
         timeline=_timeline(ordered, most_lines),
         lines=sum(fold.timeline.total for fold, _ in ordered),
         exceptions=tuple(found for fold, _ in ordered for found in fold.exceptions),
         problems=tuple(problems),
+        more_spans=sum(fold.waterfall.left_out for fold, _ in ordered),
     )
 
 

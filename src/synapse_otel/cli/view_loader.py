@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from importlib.metadata import version
+from contextlib import closing
 from pathlib import Path
 
-from synapse_otel.cli.delivery_state import cursors
 from synapse_otel.cli.errors import FAILED, CliError
 from synapse_otel.cli.view import RunView
 from synapse_otel.cli.view_builder import JournalFacts, JournalFold, run_view
-from synapse_otel.export.delivery import saved_report
+from synapse_otel.cli.view_tail import JournalTail
 from synapse_otel.journal.directory import JournalPath, journals_of
 from synapse_otel.journal.format import JournalError
-from synapse_otel.journal.reader import START, JournalReader
-from synapse_otel.models import Counts, DeliveryReport
 from synapse_otel.projection.redaction import Redactor
-from synapse_otel.projection.resource import Origin
 
 
 def load_view(run: Path, redactor: Redactor, most_lines: int | None = None) -> RunView:
@@ -36,28 +31,25 @@ def load_view(run: Path, redactor: Redactor, most_lines: int | None = None) -> R
         try:
             folds.append(_fold(path, redactor, most_lines))
         except (JournalError, OSError) as error:
-            problems.append(str(error).replace(f"{run}{os.sep}", ""))
+            problems.append(problem(run, error))
     if not folds:
-        reasons = "".join(f"\n  {problem}" for problem in problems) or " it has no journal"
-        raise CliError(f"{run.name} cannot be read:{reasons}", FAILED)
+        raise unreadable(run, problems)
     return run_view(folds, most_lines, problems)
 
 
+def problem(run: Path, error: Exception) -> str:
+    """Return why a journal of a run cannot be read."""
+    return str(error).replace(f"{run}{os.sep}", "")
+
+
+def unreadable(run: Path, problems: list[str]) -> CliError:
+    """Return what to say of a run of which nothing can be read."""
+    reasons = "".join(f"\n  {problem}" for problem in problems) or " it has no journal"
+    return CliError(f"{run.name} cannot be read:{reasons}", FAILED)
+
+
 def _fold(path: JournalPath, redactor: Redactor, most_lines: int | None) -> tuple[JournalFold, JournalFacts]:
-    live = path.is_live()  # asked before it is read: a run that ends meanwhile is seen to have ended
-    reader = JournalReader(path)
-    fold = JournalFold(Origin(reader.identity(), version("synapse-otel"), redactor), most_lines)
-    position, missing, removed = START, 0, None
-    while (batch := reader.read(position)).entries or batch.missing:
-        for entry in batch.entries:
-            removed = entry.seq if removed is None else removed
-            fold.take(entry.record, entry.seq)
-        missing += batch.missing
-        position = batch.after
-    removed, saved = removed or 0, cursors(path)
-    report = saved_report(reader, path) if saved else _all_pending(fold.counts)
-    return fold, JournalFacts(live, bool(saved), report, missing - removed, removed)
-
-
-def _all_pending(counts: Mapping[str, int]) -> DeliveryReport:
-    return DeliveryReport({kind: Counts(accepted=count, pending=count) for kind, count in counts.items() if count})
+    with closing(JournalTail(path, redactor, most_lines)) as tail:
+        while tail.read():
+            pass
+        return tail.fold, tail.facts()

@@ -16,6 +16,7 @@ from synapse_otel.projection.spans import SpanProjection
 
 _STATUS: dict[StatusCode, SpanStatus] = {StatusCode.OK: "ok", StatusCode.ERROR: "error", StatusCode.UNSET: "unset"}
 _RUNNING = "running"
+_OF_NO_SPAN = {rec.Metrics, rec.DevEvent}
 
 
 class Waterfall:
@@ -23,9 +24,13 @@ class Waterfall:
 
     Args:
         origin: Who wrote it.
+        most: How many spans to keep, the longest ones, about; None for all. A span is as long as those inside it, so
+            what is kept is a tree.
     """
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, most: int | None = None) -> None:
+        self.left_out = 0
+        self._most = most
         self._origin = origin
         self._projection = SpanProjection(origin)
         self._spans: list[SpanView] = []
@@ -36,6 +41,8 @@ class Waterfall:
         if _matters(record):
             self._ended = self._ended or isinstance(record, rec.RunEnded)
             self._spans += self._shown(self._projection.project(record, seq), is_open=False)
+            if self._most and len(self._spans) >= 2 * self._most:
+                self._leave_out(self._most)
 
     def close(self, t: int, status: str) -> list[SpanView]:
         """Return all spans; those that have not ended do so at `t`, and are open where the run goes on."""
@@ -45,6 +52,11 @@ class Waterfall:
         copy = SpanProjection(self._origin, self._projection.snapshot())
         ended = copy.project(rec.RunEnded(t, "completed" if is_open else status), 0)
         return self._spans + self._shown(ended, is_open=is_open)
+
+    def _leave_out(self, most: int) -> None:
+        self._spans.sort(key=lambda span: span.start - span.end)
+        self.left_out += len(self._spans) - most
+        del self._spans[most:]
 
     def _shown(self, spans: Sequence[ReadableSpan], *, is_open: bool) -> list[SpanView]:
         return [_view(span, kind, is_open) for span in spans if (kind := self._kind(span))]
@@ -76,9 +88,9 @@ def in_tree_order(spans: Sequence[SpanView]) -> tuple[SpanView, ...]:
 
 
 def _matters(record: rec.Record) -> bool:
-    if isinstance(record, rec.Message | rec.Event):
-        return record.level in names.FAILURE_LEVELS
-    return not isinstance(record, rec.Metrics | rec.DevEvent)
+    if type(record) in _OF_NO_SPAN:
+        return False
+    return not isinstance(record, (rec.Message, rec.Event)) or record.level in names.FAILURE_LEVELS
 
 
 def _skipped(span: ReadableSpan) -> str:
