@@ -21,12 +21,15 @@ def test_the_help_names_every_command(cli: Cli) -> None:
         "run",
         "runs",
         "show",
+        "report",
         "push",
         "doctor",
+        "up",
+        "down",
     ]
 
 
-@pytest.mark.parametrize("command", ["run", "runs", "show", "push", "doctor"])
+@pytest.mark.parametrize("command", ["run", "runs", "show", "report", "push", "doctor", "up", "down"])
 def test_every_command_has_a_help(command: str, cli: Cli) -> None:
     result = cli(command, "--help")
 

@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 
 from synapse_otel.cli.doctor import doctor
+from synapse_otel.cli.down import down
 from synapse_otel.cli.errors import FAILED, INTERRUPTED, USAGE, CliError
 from synapse_otel.cli.push import push
+from synapse_otel.cli.report import report
 from synapse_otel.cli.run import run
 from synapse_otel.cli.runs import runs
 from synapse_otel.cli.show import show
 from synapse_otel.cli.terminal import Terminal
+from synapse_otel.cli.up import up
 
 _HELP = """Runs actions, shows runs, and sends what they recorded.
 
@@ -50,7 +53,7 @@ def _program(
     pass
 
 
-for command in (run, runs, show, push, doctor):
+for command in (run, runs, show, report, push, doctor, up, down):
     app.command()(command)
 
 
