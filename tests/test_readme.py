@@ -116,7 +116,7 @@ def test_every_command_is_documented() -> None:
     """The table of the commands has each of them."""
     commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}  # type: ignore[union-attr]
     assert {name for name in commands if f"`synapse-otel {name}" not in TEXT} == set()
-    assert commands == {"run", "runs", "show", "push", "doctor"}
+    assert commands == {"run", "runs", "show", "report", "push", "doctor", "up", "down"}
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -99,6 +99,13 @@ def test_the_series_of_a_run(backend: Prometheus) -> None:
     assert [set(labels) - set(common) for labels in info] == [{NAME, "process_pid", "telemetry_sdk_language", *sdk}]
 
 
+def test_the_readme_has_the_names() -> None:
+    """Every name and label that Prometheus shows stands in the README."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    names = {name for series in SERIES for name in (series[NAME], *series) if name.startswith("synapse")}
+    assert {name for name in names - {"synapse_metric_loss"} if f"`{name}`" not in text} == set()
+
+
 def test_what_a_process_is_becomes_labels(backend: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rank, trial, plugin, its release and the environment that it is deployed in are labels of every series."""
     monkeypatch.setenv("OTEL_SERVICE_NAME", "trainer")
