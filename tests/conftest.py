@@ -15,7 +15,6 @@ EXPECTED_SKIPS = (
     "rotel has a wheel for Linux on x86-64 with Python 3.11 and 3.12 only",
     "this version of the protocol has no profiles",
     "needs the docker client",
-    "LogQL and TraceQL are parsed with Node and npm, and they are not both here",
 )
 """Why a test may be skipped in CI; any other skip there is a failure, because nobody would see it."""
 

@@ -24,7 +24,7 @@ NO_GO = "needs Go to build {name} {version}, and none was found (or set {variabl
 
 
 class MissingProgramError(Exception):
-    """A program that is not here and cannot be built."""
+    """A program that is not here and cannot be built; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Program:
         build: Puts the program into a folder, by its name.
         names: What it may be called on the PATH, the best first.
         recipe: What the build depends on besides the version.
+        fits: Whether one that was found on the PATH will do.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Program:
     build: Callable[[Path], None]
     names: tuple[str, ...] = ()
     recipe: str = ""
+    fits: Callable[[Path], bool] = Path.exists
 
     @property
     def variable(self) -> str:
@@ -53,7 +55,7 @@ class Program:
         """Return the program: the variable's, one that was built, one on the PATH, or one that is built now.
 
         Raises:
-            MissingProgramError: If there is none, and no Go.
+            MissingProgramError: If there is none, and it cannot be built.
         """
         if given := os.environ.get(self.variable):
             return Path(given)
@@ -61,12 +63,10 @@ class Program:
         if built.exists():
             return built
         for name in self.names:
-            if found := shutil.which(name):
+            if (found := shutil.which(name)) and self.fits(Path(found)):
                 return Path(found)
         if shutil.which("go") is None:
-            raise MissingProgramError(
-                NO_GO.format(name=self.name, version=self.version, variable=self.variable),
-            )
+            raise MissingProgramError(NO_GO.format(name=self.name, version=self.version, variable=self.variable))
         self._build()
         return built
 
@@ -102,7 +102,8 @@ def _run(command: list[str], folder: Path, **environ: str) -> None:
         command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout[-4000:]}")
+        said = done.stdout[-2000:].strip()
+        raise MissingProgramError(f"{' '.join(command)} failed with {done.returncode}:\n{said}")
 
 
 def _go_install(package: str, version: str) -> Callable[[Path], None]:
@@ -129,6 +130,13 @@ def _collector_version() -> str:
     return line.split(":", 1)[1].strip()
 
 
+def _is_our_collector(program: Path) -> bool:
+    """Return whether a Collector has the components of the manifest, of the same release: their settings change."""
+    modules = [line.split("gomod:")[1].strip() for line in MANIFEST.read_text().splitlines() if "gomod:" in line]
+    has = subprocess.run([program, "components"], capture_output=True, text=True, check=False).stdout
+    return all(module in has for module in modules)
+
+
 def _build_collector(folder: Path) -> None:
     builder = f"go.opentelemetry.io/collector/cmd/builder@v{_collector_version()}"
     _run(["go", "run", builder, f"--config={MANIFEST}"], folder)  # the manifest's output_path is below this folder
@@ -142,7 +150,12 @@ def _build_compose_spec(folder: Path) -> None:
 
 
 OTELCOL = Program(
-    "otelcol", _collector_version(), _build_collector, ("otelcol-contrib", "otelcol"), MANIFEST.read_text()
+    "otelcol",
+    _collector_version(),
+    _build_collector,
+    ("otelcol-contrib", "otelcol"),
+    MANIFEST.read_text(),
+    _is_our_collector,
 )
 JAEGER = Program("jaeger", "v1.76.0", _go_tool("github.com/jaegertracing/jaeger/cmd/jaeger", "v1.76.0"))
 PROMETHEUS = Program(
@@ -159,7 +172,7 @@ PROGRAMS = (OTELCOL, PROMETHEUS, PROMTOOL, JAEGER, VICTORIA_LOGS, COMPOSE_SPEC)
 
 
 def main() -> None:
-    """Build what is missing; without Go, say what will not be tested."""
+    """Build what is missing; say what will not be tested where that cannot be done."""
     for program in PROGRAMS:
         try:
             program.find()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,10 +18,12 @@ import requests
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that nobody listens on, below those that the system gives to outgoing connections."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def free_address() -> str:
@@ -30,13 +34,13 @@ def free_address() -> str:
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], what: str, seconds: float = 30.0, pause: float = 0.05) -> T:
+def wait_for(look: Callable[[], T], what: str | Callable[[], str], seconds: float = 30.0, pause: float = 0.05) -> T:
     """Return what `look` returns as soon as it is true; fail with `what` when `seconds` have passed."""
     deadline = time.monotonic() + seconds
     while True:
         if found := look():
             return found
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what if isinstance(what, str) else what()}"
         time.sleep(pause)
 
 
@@ -78,7 +82,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_for(self._is_ready, f"{self.name} is ready; see its log:\n{self.output()[-3000:]}", 60)
+        wait_for(self._is_ready, lambda: f"{self.name} is ready; its log:\n{self.output()[-3000:]}", 60)
 
     def stop(self) -> None:
         """Ask it to end, and wait for it."""

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from synapse_otel.export.exporters import client
+from synapse_otel.export.http import _said as said_in
 from synapse_otel.export.http import retry_after
 from synapse_otel.export.outcome import Verdict
 from synapse_otel.export.settings import signal_settings
@@ -54,6 +55,20 @@ def outcome_of(fault: Fault | None, protocol: str = "http/protobuf", timeout: st
 def test_verdicts(fault: Fault | None, verdict: Verdict, protocol: str) -> None:
     """Content that is refused, a signal that is not served, and everything that may pass are told apart."""
     assert outcome_of(fault, protocol)[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"too old sample\ntoo old sample\nduplicate sample\n", "too old sample; duplicate sample"),
+        (b"<html>\n<head><title>400 Bad Request</title></head>\n</html>\n", ""),
+        (b"\x00\x01", ""),
+    ],
+    ids=["lines", "a web page", "bytes"],
+)
+def test_what_a_receiver_says_is_told(body: bytes, said: str) -> None:
+    """Text of several lines is told, each once; a web page and bytes are not."""
+    assert said_in({"Content-Type": "text/plain"}, body) == said
 
 
 @pytest.mark.parametrize("status", [402, 409, 410, 415, 422, 431])

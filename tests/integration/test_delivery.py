@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from synapse_otel import RuntimeContext
+from synapse_otel import OTelLogger, RuntimeContext, TelemetrySettings
 from synapse_otel.testing import (
     Collector,
     DropConnection,
@@ -333,3 +333,23 @@ def test_credentials_in_the_endpoint_are_not_shown(
         assert not ctx.flush(1)
     assert "127.0.0.1:9" in caplog.text
     assert "made-up" not in caplog.text
+
+
+def test_the_counts_of_a_journal_in_memory_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the disk takes nothing and the memory is full, what a heartbeat tells is what the report says."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SYNAPSE_OTEL_JOURNAL_DIR", str(tmp_path / "file" / "runs"))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    logger = OTelLogger("job-1", settings=TelemetrySettings(finish_timeout=0.1))
+    for _ in range(1500):
+        logger.log_message("x" * 100_000)
+    assert logger._shipper
+    counts, report = logger._shipper.counts(), logger.report()
+    logger.finish()
+    assert counts == {
+        name: getattr(report, name) for name in ("accepted", "delivered", "pending", "dropped", "dead_lettered")
+    }
+    assert counts["accepted"] == 1501 == counts["pending"] + counts["dropped"]
+    assert counts["dropped"] > 100

@@ -33,12 +33,11 @@ def read(data: bytes) -> list[str | None]:
 
 
 def test_what_version_1_wrote_is_read() -> None:
-    """A segment that was written long ago is the same today, and is written as the same bytes."""
+    """A segment that was written long ago is the same today; what has no new fields is written as the same bytes."""
     found, start = fmt.unpack_header(VERSION_1, "it")
     records = [decoded(frame.payload or b"") for frame in fmt.frames(VERSION_1[start:])]
     assert (found, records) == (IDENTITY, [SegmentOpened(T, 7), Heartbeat(T)])
-    frames = [fmt.pack_frame(encode(record)) for record in records if record]
-    assert fmt.pack_header(IDENTITY) + b"".join(frames) == VERSION_1
+    assert VERSION_1.startswith(fmt.pack_header(IDENTITY) + fmt.pack_frame(encode(SegmentOpened(T, 7))))
 
 
 def header(

@@ -48,6 +48,8 @@ BEFORE_DEFAULTS = {
     "9708cf17979cfe362a0000c400c400a668c3a96c6c6fa4696e666fc0": rec.Message(T, b"", b"", "héllo", "info"),
     "930ecf17979cfe362a0000a5747261696e": rec.ActionNamed(T, "train"),
     "9302cf17979cfe362a0000a66661696c6564": rec.RunEnded(T, "failed"),
+    "9402cf17979cfe362a0000a66661696c6564a3776879": rec.RunEnded(T, "failed", "why"),
+    "920ccf17979cfe362a0000": rec.Heartbeat(T),
     "9705cf17979cfe362a0000c400c400a5747261696e0102": rec.Progress(T, b"", b"", "train", 1, 2),
     "9708cf17979cfe362a0000c400c400a16da4696e666fa173": rec.Message(T, b"", b"", "m", "info", "s"),
     "9608cf17979cfe362a0000c400c400a16da4696e666f": rec.Message(T, b"", b"", "m", "info"),

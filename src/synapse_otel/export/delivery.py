@@ -16,6 +16,7 @@ from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.reader import Position, Source
 from synapse_otel.journal.records import Dropped
+from synapse_otel.journal.writer import Journal
 from synapse_otel.models import Counts, DeliveryReport
 from synapse_otel.projection.logs import LogProjection
 from synapse_otel.projection.metrics import MetricProjection
@@ -146,18 +147,20 @@ class Delivery:
         return [lane.tally for lane in self.lanes if not lane.unserved] or [lane.tally for lane in self.lanes]
 
 
-def counts(accepted: int, cursors: list[Cursor], lost: int = 0) -> dict[str, int]:
-    """Return what became of `accepted` records, `lost` of them from memory, without looking at the journal."""
+def counts(journal: Journal, cursors: list[Cursor]) -> dict[str, int]:
+    """Return what became of the records of a journal that is being written, in total, without reading it."""
     slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
-    passed, dropped = slowest.position.seq, sum(slowest.dropped.values()) + lost
+    accepted, pending = journal.next_seq, journal.pending(slowest.position.seq)
+    dropped = sum(slowest.dropped.values()) + (journal.memory.dropped.total() if journal.memory else 0)
     refused = Counter[str]()
     for cursor in cursors:
         refused |= Counter(cursor.dead_lettered)
-    dead_lettered = min(refused.total(), max(0, passed - dropped))
+    taken = max(0, accepted - pending - dropped)
+    dead_lettered = min(refused.total(), taken)
     return {
         "accepted": accepted,
-        "delivered": max(0, passed - dropped - dead_lettered),
-        "pending": max(0, accepted - passed),
+        "delivered": taken - dead_lettered,
+        "pending": pending,
         "dropped": dropped,
         "dead_lettered": dead_lettered,
     }

@@ -129,13 +129,15 @@ def describe(error: BaseException) -> str:
 def _said(headers: Headers, content: bytes) -> str:
     """Return what an error's body says: a `google.rpc.Status`, as OTLP asks, or text.
 
-    Prometheus writes a line for each sample that it refuses, most of them the same.
+    Prometheus writes a line for each sample that it refuses, most of them the same. A web page says nothing to read.
     """
     if "protobuf" in headers.get("Content-Type", ""):
         try:
             return str(Status.FromString(content).message)
         except Exception:  # noqa: BLE001  # protobuf raises different errors by implementation
             return ""
+    if content.lstrip().startswith(b"<"):
+        return ""
     lines = content[:4096].decode("utf-8", "replace").splitlines()
     text = "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip()))[:300]
     return text if text.isprintable() else ""

@@ -103,8 +103,7 @@ class Shipper:
 
     def counts(self) -> dict[str, int]:
         """Return what became of the records in total, as fast as it is to say."""
-        lost = self._journal.memory.dropped.total() if self._journal.memory else 0
-        return counts(self._journal.next_seq, self._own.cursors() if self._own else [], lost)
+        return counts(self._journal, self._own.cursors() if self._own else [])
 
     def _run(self) -> None:
         path = self._journal.path

@@ -25,7 +25,7 @@ class MemoryTail:
     def __init__(self, first_seq: int, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._size = 0
-        self._next_seq = first_seq
+        self._first_seq = self._next_seq = first_seq
         self._items: dict[int, bytes] = {}
         self.dropped: Counter[str] = Counter()
 
@@ -43,6 +43,11 @@ class MemoryTail:
         self._size += size
         if self._size > self._max_bytes:
             self._make_room()
+
+    def pending(self, seq: int) -> int:
+        """Return how many records from `seq` on there are, those on the disk before this tail among them."""
+        seqs = self._seqs()
+        return max(0, self._first_seq - seq) + len(seqs) - bisect_left(seqs, seq)
 
     def release(self, seq: int) -> None:
         """Forget the records before `seq`: they were delivered."""

@@ -88,6 +88,13 @@ class Journal:
         """The sequence number of the next record, which is the number of records accepted."""
         return self.memory.next_seq if self.memory else self._seq
 
+    def pending(self, seq: int) -> int:
+        """Return how many records from `seq` on there are: all that were accepted, but those lost from memory."""
+        if self.memory:
+            with self._lock:
+                return self.memory.pending(seq)
+        return max(0, self._seq - seq)
+
     def append(self, record: Record) -> None:
         """Write `record`; when this returns, it survives the process.
 
