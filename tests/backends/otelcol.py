@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
 import trustme
 import yaml
 
@@ -22,6 +24,13 @@ def read(path: Path) -> dict[str, Any]:
     loaded = yaml.safe_load(path.read_text())
     assert isinstance(loaded, dict)
     return loaded
+
+
+def example(key: str) -> dict[str, Any]:
+    """Return the YAML example of the folder's README that has `key` at its top."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    (found,) = [content for block in blocks if key in (content := yaml.safe_load(block))]
+    return dict(found)
 
 
 def _is_the_collectors(path: Path) -> bool:
@@ -127,6 +136,17 @@ def gateway(program: Path, files: GatewayFiles, folder: Path, **environ: str) ->
     health = f"http://{variables['GATEWAY_HEALTH_ADDRESS']}"
     with running(Server(command, folder, health, variables)) as server:
         yield Otelcol(server, grpc, http, "https", credentials)
+
+
+def own_metrics(port: str, host: str = "127.0.0.1") -> list[str]:
+    """Return what a gateway tells of itself, a line for each series with its value."""
+    text = requests.get(f"http://{host}:{port}/metrics", timeout=5).text
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def own_values(port: str, name: str) -> list[float]:
+    """Return the values of a metric of the gateway itself."""
+    return [float(line.rpartition(" ")[2]) for line in own_metrics(port) if line.startswith(f"{name}{{")]
 
 
 @contextmanager

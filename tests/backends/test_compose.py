@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from backends import compose
+from backends.otelcol import example
 from synapse_otel.cli import up
 from synapse_otel.cli.compose import PORTS
 
@@ -91,6 +92,24 @@ def test_the_collector_accepts_its_configuration(lgtm: Path, otelcol: Path) -> N
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_loki_makes_no_stream_of_each_process(lgtm: Path) -> None:
+    """Loki is told of the file that is mounted for it, and to make labels of no more than names a service."""
+    arguments = compose.services()["lgtm"]["environment"]["LOKI_EXTRA_ARGS"].split()
+    (file,) = [argument.partition("=")[2] for argument in arguments if argument.startswith("-runtime-config.file=")]
+    told = yaml.safe_load(compose.inside(lgtm, file).read_text())
+    labels = {
+        "action": "index_label",
+        "attributes": ["service.name", "service.namespace", "deployment.environment.name"],
+    }
+
+    assert told == {
+        "overrides": {
+            "fake": {"otlp_config": {"resource_attributes": {"ignore_defaults": True, "attributes_config": [labels]}}}
+        }
+    }
+    assert example("limits_config") == {"limits_config": told["overrides"]["fake"]}
 
 
 def test_prometheus_accepts_its_configuration(lgtm: Path, promtool: Path) -> None:

@@ -58,8 +58,8 @@ def test_a_configuration_is_valid(path: Path, otelcol: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("path", collectors.CONFIGURATIONS, ids=lambda path: path.name)
 def test_it_listens_on_loopback_unless_told_otherwise(path: Path) -> None:
     """No default of an address is reachable from outside, or leads to another machine."""
-    hosts = re.findall(r":-(?:https?://)?([\w.]+):\d+", path.read_text())
-    assert set(hosts) == {"127.0.0.1"}
+    hosts = re.findall(r":-(?:https?://)?([\w.]+):\d+|_HOST:-([\w.]+)", path.read_text())
+    assert {host for found in hosts for host in found if host} == {"127.0.0.1"}
 
 
 def test_the_gateway_has_no_default_credentials(otelcol: Path) -> None:
@@ -108,9 +108,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
 
 def test_a_second_configuration_can_be_laid_over_the_gateway(otelcol: Path, tmp_path: Path) -> None:
     """What backends need besides, as the README says, is added without editing."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (collectors.FOLDER / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 1
-    (tmp_path / "own.yaml").write_text(blocks[0])
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(collectors.example("exporters")))
     files = collectors.GatewayFiles.create(tmp_path / "files", "localhost")
     configurations = [f"--config={collectors.FOLDER / 'gateway.yaml'}", f"--config={tmp_path / 'own.yaml'}"]
     done = run(otelcol, "print-config", *configurations, **files.variables())
@@ -118,3 +116,25 @@ def test_a_second_configuration_can_be_laid_over_the_gateway(otelcol: Path, tmp_
     merged = yaml.safe_load(done.stdout)["exporters"]["otlp_http/metrics"]
     assert "X-Scope-OrgID" in str(merged["headers"])
     assert merged["sending_queue"]["storage"] == "file_storage"
+
+
+def test_the_gateway_on_kubernetes_has_the_room_that_it_is_told_of(otelcol: Path, tmp_path: Path) -> None:
+    """Its memory, its refusal and Go's limit are in that order, its volume is the queue's, and it starts like this."""
+    text = (collectors.FOLDER / "gateway.yaml").read_text()
+    default = dict(re.findall(r"\$\{env:(\w+):-([^}]+)\}", text))
+    spec = collectors.example("kind")["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    (volume,) = spec["volumeClaimTemplates"]
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+
+    memory, limit = container["resources"]["limits"]["memory"], int(variables["GATEWAY_MEMORY_MIB"])
+    assert (memory, variables["GOMEMLIMIT"]) == ("1Gi", "600MiB")
+    assert 600 < 0.8 * limit < limit <= 0.8 * 1024
+    assert mounts[volume["metadata"]["name"]] == default["GATEWAY_QUEUE"]
+    room = volume["spec"]["resources"]["requests"]["storage"]
+    assert int(room.removesuffix("Gi")) * 2**30 >= 6 * int(default["GATEWAY_QUEUE_BYTES"])
+    files = collectors.GatewayFiles.create(tmp_path, "localhost").variables()
+    done = run(otelcol, "validate", f"--config={collectors.FOLDER / 'gateway.yaml'}", **(variables | files))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(variables) - {"GOMEMLIMIT"} <= set(re.findall(r"\$\{env:(\w+)", text))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import requests
 
 from backends import arrivals
 from backends.arrivals import Arrived
-from backends.otelcol import OLD_TOKEN, GatewayFiles, gateway_before
-from backends.servers import free_address, free_port, wait_for
+from backends.otelcol import GatewayFiles, gateway_before, own_values
+from backends.servers import free_port, wait_for
 from synapse_otel import RuntimeContext
-from synapse_otel.testing import Collector, Slow, Status
+from synapse_otel.testing import Collector, Point, Refuse, Slow, Status
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_what_was_answered_survives_an_outage_behind_and_a_kill(
             far_end.stop()
             report(ctx, range(100, 200))
             assert ctx.flush(20)
-            assert sum(size > 0 for size in own_metrics(port, "otelcol_exporter_queue_size")) >= 2  # logs, metrics
+            assert sum(size > 0 for size in own_values(port, "otelcol_exporter_queue_size")) >= 2  # logs, metrics
             between.server.kill()
             report(ctx, range(200, 300))
             assert not ctx.flush(0.5)
@@ -62,12 +61,6 @@ def test_what_was_answered_survives_an_outage_behind_and_a_kill(
         expected = arrivals.sent_directly(journal_dir, tmp_path / "again")
 
         check_nothing_is_lost(far_end, expected, 400)
-
-
-def own_metrics(port: str, name: str) -> list[float]:
-    """Return the values of a metric of the gateway itself."""
-    lines = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text.splitlines()
-    return [float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{")]
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
@@ -139,13 +132,36 @@ def test_what_a_backend_refuses_is_counted(
         with RuntimeContext.open("job-1") as ctx:
             ctx.set_metrics({"refused": 1}, "training")
             failed = "otelcol_exporter_send_failed_metric_points"
-            (dropped,) = wait_for(lambda: own_metrics(port, failed), "the refusal is counted")
+            (dropped,) = wait_for(lambda: own_values(port, failed), "the refusal is counted")
             ctx.set_metrics({"taken": 1}, "training")
         far_end.wait_for(lambda c: c.points_of("synapse.metric.taken"))
 
     (refused,) = [request for request in far_end.requests if request.status == status]
     assert dropped == refused.items
     assert far_end.points_of("synapse.metric.refused") == []
+
+
+def is_stuck(item: object) -> bool:
+    return isinstance(item, Point) and item.metric == "synapse.metric.stuck"
+
+
+def test_a_request_that_is_not_taken_holds_up_no_other(
+    otelcol: Path, files: GatewayFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a backend answers one request with 503 again and again, later ones arrive; in the end it does, too."""
+    with (
+        Collector() as far_end,
+        gateway_before(far_end, otelcol, files, tmp_path) as between,
+        arrivals.pointed(monkeypatch, **between.env("grpc")),
+        RuntimeContext.open("job-1") as ctx,
+    ):
+        with far_end.failing(Refuse(is_stuck, 503), signal="metrics"):
+            ctx.set_metrics({"stuck": 1}, "training")
+            wait_for(lambda: [request for request in far_end.requests if request.status == 503], "it is refused")
+            ctx.set_metrics({"free": 2}, "training")
+            wait_for(lambda: far_end.points_of("synapse.metric.free"), "the later one arrives")
+            assert far_end.points_of("synapse.metric.stuck") == []
+        wait_for(lambda: far_end.points_of("synapse.metric.stuck"), "it is taken at last")
 
 
 def test_a_gateway_that_is_short_of_memory_is_tried_again(
@@ -169,30 +185,3 @@ def test_a_gateway_that_is_short_of_memory_is_tried_again(
         with arrivals.pointed(monkeypatch, **between.env("http/protobuf")):
             RuntimeContext.open("job-2").logger.finish()
         far_end.wait_for(lambda c: len(c.messages) == 10)
-
-
-def test_the_health_check_answers_without_a_token(otelcol: Path, files: GatewayFiles, tmp_path: Path) -> None:
-    """An orchestrator sees that the gateway is up, also while its backends are away."""
-    address = free_address()
-    with Collector() as far_end:
-        far_end.stop()
-        with gateway_before(far_end, otelcol, files, tmp_path, GATEWAY_HEALTH_ADDRESS=address):
-            answer = requests.get(f"http://{address}", timeout=5)
-
-    assert (answer.status_code, answer.json()["status"]) == (200, "Server available")
-
-
-def test_tokens_are_exchanged_without_a_restart(
-    otelcol: Path, files: GatewayFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each line of the file is a token, and a token that is taken out is refused from then on."""
-    with Collector() as far_end, gateway_before(far_end, otelcol, files, tmp_path) as between:
-        url = f"https://{between.http}/v1/logs"
-
-        def status(token: str) -> int:
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-protobuf"}
-            return requests.post(url, headers=headers, verify=str(files.authority), timeout=5).status_code
-
-        assert [status(OLD_TOKEN), status("made-up-new-token")] == [200, 401]
-        files.tokens.write_text("made-up-new-token\n")
-        wait_for(lambda: [status(OLD_TOKEN), status("made-up-new-token")] == [401, 200], "the file is read again")
