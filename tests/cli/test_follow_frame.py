@@ -35,7 +35,7 @@ def seen(*records: rec.Record, live: bool = True) -> RunView:
     fold = JournalFold(Origin(identity("job-1"), "0"))
     for seq, record in enumerate(records):
         fold.take(record, seq)
-    return run_view([(fold, JournalFacts(live))], with_spans=False)
+    return run_view([(fold, JournalFacts(live))], at_a_glance=True)
 
 
 def lay(view: RunView, width: int, height: int) -> list[str]:
@@ -116,13 +116,20 @@ def test_of_several_processes_each_has_its_pid_and_one_that_died_goes_on_no_more
         fold.take(rec.Progress(at(30), b"", b"", "many batches", 20, 60), 1)
         folds.append((fold, JournalFacts(live)))
 
-    lines = lay(run_view(folds, with_spans=False), 40, 24)
+    lines = lay(run_view(folds, at_a_glance=True), 40, 24)
 
     assert [line for line in lines if "━" in line or "processes" in line] == [
         "  job job-1  2 processes  1 · running, …",
         "  many ba… (101)  ━━····  33 %  eta 30 s",
         "  many ba… (102)  ━━····  33 %",
     ]
+
+
+def test_a_remaining_time_beyond_all_reason_is_not_spelled_out() -> None:
+    """A rate that is next to nothing makes a short text, not hundreds of digits."""
+    view = seen(rec.Progress(at(0), b"", b"", "a", 0, 1e290), rec.Progress(at(60), b"", b"", "a", 1, 1e290))
+
+    assert lay(view, 120, 24)[5].endswith("  1 min 00 s  eta > 100 y")
 
 
 def test_a_run_that_has_ended_is_timed_to_its_end() -> None:
@@ -239,6 +246,26 @@ def test_of_many_spans_the_longest_are_kept_with_all_that_they_are_inside_of() -
     assert {"train", "outer", "inner 100"} < {span.name for span in kept}
     assert len(kept) + waterfall.left_out == 102
     assert len(kept) < 2 * 10 + 2
+
+
+def test_spans_that_failed_are_kept_with_all_that_they_are_inside_of() -> None:
+    """However short a step that failed, it is not left out for longer ones, nor is what it is inside of."""
+    waterfall = Waterfall(Origin(identity(), "0"), most=10)
+
+    def step(name: bytes, parent: bytes, start: float, end: float, status: str = "completed") -> None:
+        waterfall.take(rec.StepStarted(at(start), name, parent, name.decode()), 0)
+        waterfall.take(rec.StepEnded(at(end), name, status), 0)
+
+    waterfall.take(rec.StepStarted(at(0), b"outer...", b"", "outer..."), 0)
+    step(b"inner...", b"outer...", 0.1, 0.2, "failed")
+    waterfall.take(rec.StepEnded(at(0.3), b"outer...", "completed"), 0)
+    for number in range(1, 101):
+        step(b"long%04d" % number, b"", number, number + 5)
+
+    kept = waterfall.close(at(200), "running")
+
+    assert {"train", "outer...", "inner..."} < {span.name for span in kept}
+    assert len(kept) < 2 * 10 + 1
 
 
 def test_a_long_run_is_read_bit_by_bit(journal_dir: Path) -> None:

@@ -97,6 +97,17 @@ def test_json_has_what_the_table_has(cli: Cli, journal_dir: Path) -> None:
     ]
 
 
+def test_patterns_of_secret_keys_leave_our_own_keys_alone(
+    cli: Cli, journal_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_run(journal_dir)
+    monkeypatch.setenv("SYNAPSE_OTEL_REDACTION_KEYS", '["status", "name"]')
+
+    (run,) = json.loads(cli("runs", "--json").out)
+
+    assert (run["status"], run["name"]) == ("completed", "train")
+
+
 def test_no_runs_are_no_error(cli: Cli, journal_dir: Path) -> None:
     assert cli("runs") == Result(0, f"no runs in {journal_dir}\n", "")
     assert json.loads(cli("runs", "--json").out) == []

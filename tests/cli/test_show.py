@@ -146,6 +146,28 @@ def test_nothing_secret_and_no_control_character_is_printed(cli: Cli, run: Path)
     assert "\x1b" not in printed
 
 
+@pytest.mark.parametrize("key", ["message", "name", "key", "spans", "data", "status", "processes"])
+def test_a_key_that_names_a_secret_hides_what_the_run_calls_so_and_nothing_of_the_document(
+    key: str, cli: Cli, journal_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document's own keys may be called the same."""
+    write_journal(
+        journal_dir,
+        identity(),
+        rec.Metrics(at(1), b"", b"", "train", {"loss": 1}),
+        rec.Event(at(3), b"", b"", "set up", "info", {key: "hidden"}),
+        rec.RunEnded(at(4), "failed", "it failed"),
+    )
+    plain = json.loads(cli("show", "--json").out)
+    monkeypatch.setenv("SYNAPSE_OTEL_REDACTION_KEYS", json.dumps([key]))
+
+    shown = json.loads(cli("show", "--json").out)
+
+    assert shown["timeline"][0].pop("data") == {key: "[REDACTED]"}
+    assert plain["timeline"][0].pop("data") == {key: "hidden"}
+    assert shown == plain
+
+
 def test_a_run_of_another_process_is_shown_while_it_runs(cli: Cli, journal_dir: Path) -> None:
     began = time.time_ns()
     journal = Journal(journal_dir, identity("live", started=began))
@@ -188,6 +210,39 @@ def test_several_processes_are_one_run(cli: Cli, journal_dir: Path) -> None:
     assert "    pid 101 on box         ✔ completed  10.0 s\n    worker pid 102 on box  ✖ crashed     1.0 s\n" in out
     assert "  training/loss (101)  ▄" in out
     assert "  training/loss (102)  ▄" in out
+
+
+def test_a_bar_of_a_crashed_worker_does_not_look_as_if_it_went_on(
+    cli: Cli, journal_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run goes on, each bar has the colour of its own process."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    report = rec.Progress(START + SECOND, b"", b"", "epochs", 1, 2)
+    journal = Journal(journal_dir, identity())
+    journal.append(report)
+    worker = identity(journal_id="f" * 32, span_id=b"W" * 8, parent_span_id=b"\1" * 8, worker=True)
+    write_journal(journal_dir, worker, report)
+
+    bars = [line for line in cli("show").out.splitlines() if "50 %" in line]
+    journal.close()
+
+    cyan, yellow = "\x1b[36m━", "\x1b[33m━"
+    assert [(cyan in bar, yellow in bar) for bar in bars] == [(True, False), (False, True)]
+
+
+def test_steps_that_failed_are_shown_however_many_come_before_them(cli: Cli, journal_dir: Path) -> None:
+    """Of many spans the first ones are shown, and those that failed."""
+    records: list[rec.Record] = []
+    for number in range(1, 101):
+        span, status = number.to_bytes(8, "big"), "failed" if number in {30, 90} else "completed"
+        records += [rec.StepStarted(at(number), span, b"", f"step-{number}"), rec.StepEnded(at(number), span, status)]
+    write_journal(journal_dir, identity(), *records, rec.RunEnded(at(101), "completed"))
+
+    lines = cli("show").out.split("Spans\n")[1].split("\n\n")[0].splitlines()
+
+    assert [line.split()[0] for line in lines] == ["train", *(f"step-{number}" for number in [*range(1, 60), 90]), "…"]
+    assert lines[-1] == "  … and 40 more: --all"
 
 
 def test_the_timeline_ends_with_the_last_fifty_or_has_all(cli: Cli, journal_dir: Path) -> None:

@@ -24,6 +24,9 @@ from synapse_otel.cli import units
         (3599.6, "1 h 00 min"),
         (7322, "2 h 02 min"),
         (100_000, "1 d 03 h"),
+        (3_155_760_000, "36525 d 00 h"),
+        (1e300, "> 100 y"),
+        (math.inf, "> 100 y"),
     ],
 )
 def test_a_duration_has_two_or_three_figures_and_never_sixty_of_a_unit(seconds: float, shown: str) -> None:

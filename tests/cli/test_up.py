@@ -6,6 +6,7 @@ program named ``docker``, first on the PATH, that writes down its arguments and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -28,12 +29,12 @@ CHECKS = ["version --format {{.Server.Version}}", "compose version"]
 
 ALTERNATIVES = f"""
 
-Without it:
+Without Docker:
   synapse-otel show --follow            a run, live, from its journal
   synapse-otel report RUN -o run.html   a run as a page
-or a program of your own, with the configurations in {FOLDER}:
-  otelcol --config=local.yaml           the OpenTelemetry Collector
-  jaeger --config=jaeger-v2.yaml        Jaeger
+or a program of your own, the OpenTelemetry Collector or Jaeger:
+  otelcol-contrib --config={FOLDER}/local.yaml
+  jaeger --config={FOLDER}/jaeger-v2.yaml
 """
 
 NOT_INSTALLED = """\
@@ -172,8 +173,9 @@ def test_a_port_that_is_taken_is_named_before_anything_is_started(docker: Docker
     fake = docker()
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", 9090))
-        listener.listen()
+        with contextlib.suppress(OSError):  # it is taken already
+            listener.bind(("127.0.0.1", 9090))
+            listener.listen()
         taken = taken_ports()
         result = cli("up")
 

@@ -6,6 +6,7 @@ import math
 from contextlib import redirect_stdout
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +14,10 @@ from cli.kit import START, identity
 from projection.random_records import runs
 from synapse_otel.cli.show_json import document
 from synapse_otel.cli.show_text import ShowText
+from synapse_otel.cli.step_names import StepNames
 from synapse_otel.cli.terminal import Terminal
-from synapse_otel.cli.view import RunView
+from synapse_otel.cli.timeline import distinct_errors
+from synapse_otel.cli.view import ExceptionView, RunView
 from synapse_otel.cli.view_builder import JournalFacts, JournalFold, run_view
 from synapse_otel.journal import records as rec
 from synapse_otel.projection.redaction import Redactor
@@ -97,6 +100,19 @@ def test_a_danger_message_marks_its_step() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("own", "names_run", "shown"),
+    [("run", False, "fit"), ("train", False, "train"), ("train", True, "fit")],
+    ids=["no name of its own", "a name of its own", "named after the action"],
+)
+def test_a_run_is_called_as_its_root_span_is(own: str, names_run: bool, shown: str) -> None:
+    """An action names a run that has no name of its own, or that is to be named after it."""
+    record = rec.ActionNamed(at(0), "fit", names_run=names_run)
+    found = run_view([(fold(record, who=identity(name=own)), JournalFacts())])
+
+    assert (found.name, found.spans[0].name, found.action) == (shown, shown, "fit")
+
+
 def test_metrics_are_series_with_every_sample() -> None:
     found = view(
         rec.Metrics(at(1), b"", b"", "training", {"loss": 1.5, "epoch": 1, "nested": {"lr": 0.1}, "name": "adam"}),
@@ -106,7 +122,7 @@ def test_metrics_are_series_with_every_sample() -> None:
     series = {one.key: one for one in found.metrics}
     assert list(series) == ["loss", "epoch", "nested.lr"]
     assert list(series["loss"].times) == [at(1), at(2)]
-    assert series["loss"].finite == [1.5]
+    assert (series["loss"].samples, series["loss"].not_finite) == (2, 1)
     assert [type(series["epoch"].as_reported(value)) for value in series["epoch"].values] == [int, int]
     assert [(line.kind, line.text, line.data) for line in found.timeline] == [("metrics", "training", {"name": "adam"})]
 
@@ -132,6 +148,49 @@ def test_the_timeline_keeps_the_last_lines_and_counts_all() -> None:
 
     assert [line.text for line in found.timeline] == ["message 97", "message 98", "message 99"]
     assert found.lines == 100
+
+
+@given(st.lists(st.lists(st.integers(0, 50), max_size=8).map(sorted), min_size=1, max_size=3), st.integers(0, 12))
+def test_the_last_lines_of_all_processes_are_the_last_of_the_timeline(times: list[list[int]], most: int) -> None:
+    """As many lines as are wanted, down to none, are the end of all of them."""
+    folds = [
+        (fold(*(rec.Message(at(t), b"", b"", f"{t}", "info") for t in of_one), who=identity(number=n)), JournalFacts())
+        for n, of_one in enumerate(times)
+    ]
+
+    assert run_view(folds, most).timeline == run_view(folds).timeline[max(0, sum(map(len, times)) - most) :]
+
+
+def test_each_exception_is_told_apart_from_where_it_came_to_rest() -> None:
+    """Of records of one exception the last one counts, in the order of the last ones."""
+    names = ["ValueError", "KeyError", "ValueError", "OSError", "KeyError"]
+    recorded = [ExceptionView(at(t), name, "boom", f"Traceback {t}") for t, name in enumerate(names)]
+
+    assert [found.stacktrace for found in distinct_errors(recorded)] == ["Traceback 2", "Traceback 3", "Traceback 4"]
+
+
+def test_a_category_goes_on_while_its_own_process_runs() -> None:
+    """What a crashed worker has left open does not go on, though its run does; what is complete does not either."""
+    main, worker = identity(), identity(number=2, worker=True)
+    folds = [
+        (fold(rec.Progress(at(1), b"", b"", "a", 1, 2), rec.Progress(at(1), b"", b"", "b", 2, 2), who=main), True),
+        (fold(rec.Progress(at(1), b"", b"", "a", 1, 2), who=worker), False),
+    ]
+    found = run_view([(folded, JournalFacts(live)) for folded, live in folds])
+
+    assert [found.goes_on(one) for one in found.progress] == [True, False, False]
+
+
+def test_steps_that_ended_long_ago_are_forgotten() -> None:
+    """What is said late in a step is still told to belong to it; of a million steps only the last ones are known."""
+    steps = StepNames()
+    for number in range(5_000):
+        steps.start(rec.StepStarted(at(number), number.to_bytes(8, "big"), b"", f"step {number}"))
+        steps.end(number.to_bytes(8, "big"))
+
+    known = [number for number in range(5_000) if steps.name(number.to_bytes(8, "big"))]
+    assert known == list(range(4_000, 5_000))
+    assert steps.current() == []
 
 
 def test_an_exception_on_its_way_out_is_one_line() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
 from synapse_otel.cli import units
 from synapse_otel.cli.errors import CliError
-from synapse_otel.journal.directory import escape, journals_of, runs
+from synapse_otel.journal.directory import JournalPath, escape, journals_of, runs
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.reader import JournalReader
 
@@ -42,29 +43,50 @@ def job_of(run: Path) -> str:
 
 
 def is_running(run: Path) -> bool:
-    """Return whether a process of a run lives."""
-    return any(journal.is_live() for journal in journals_of(run))
+    """Return whether a run goes on, see `goes_on`."""
+    return goes_on((_is_worker(journal), journal.is_live()) for journal in journals_of(run))
+
+
+def goes_on(processes: Iterable[tuple[bool, bool]]) -> bool:
+    """Return whether a run goes on, given of each of its processes whether it is a worker and whether it lives.
+
+    A run is what its first process does: workers that outlive it do not count, but where they are all there is.
+    """
+    known = list(processes)
+    leading = [lives for is_worker, lives in known if not is_worker]
+    return any(leading or (lives for _, lives in known))
+
+
+def _is_worker(journal: JournalPath) -> bool:
+    try:
+        return JournalReader(journal).identity().worker
+    except (JournalError, OSError):
+        return True  # it may just begin; what can be read tells more
 
 
 def one(root: Path, wanted: str | None, *, prefer_running: bool = False) -> tuple[Path, list[Path]]:
-    """Return the run that is called `wanted`, and the older ones of the same job; for None the latest of all.
+    """Return the run that is called `wanted`, and the other ones of the same job; for None the latest of all.
 
     Args:
         root: The journal directory.
         wanted: A job id or the beginning of one, the name of a run directory, or a trace id.
-        prefer_running: Whether, for None, one that is running comes before a later one that is not.
+        prefer_running: Whether one that is running comes before a later one that is not.
 
     Raises:
         CliError: There is none, or there are runs of several jobs; it says which there are.
     """
     if wanted is None:
-        latest = newest_first(_some_runs(root))
-        return next((run for run in latest if prefer_running and is_running(run)), latest[0]), []
+        return _chosen(newest_first(_some_runs(root)), prefer_running=prefer_running), []
     found = newest_first(matching(root, wanted))
     jobs = {job_of(run) for run in found}
     if len(jobs) > 1:
         raise CliError(f"{wanted!r} is the beginning of {len(jobs)} jobs, which one?\n{_listed(found)}")
-    return found[0], found[1:]
+    chosen = _chosen(found, prefer_running=prefer_running)
+    return chosen, [run for run in found if run != chosen]
+
+
+def _chosen(latest: list[Path], *, prefer_running: bool) -> Path:
+    return next((run for run in latest if prefer_running and is_running(run)), latest[0])
 
 
 def matching(root: Path, wanted: str) -> list[Path]:

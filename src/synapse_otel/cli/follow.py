@@ -10,7 +10,7 @@ from synapse_otel.cli import interrupts
 from synapse_otel.cli.errors import FAILED, INTERRUPTED, TERMINATED
 from synapse_otel.cli.follow_lines import Lines
 from synapse_otel.cli.follow_run import FollowedRun
-from synapse_otel.cli.follow_screen import Screen
+from synapse_otel.cli.follow_screen import MOST_LINES, Screen
 from synapse_otel.cli.show_text import ShowText
 from synapse_otel.cli.terminal import Terminal
 from synapse_otel.cli.view import RunView
@@ -33,7 +33,7 @@ def follow(path: Path, terminal: Terminal, redactor: Redactor, most_lines: int |
         path: The run's directory.
         terminal: Where to show it.
         redactor: Takes credentials out of the names of spans.
-        most_lines: How many lines of the timeline there are to be; None for all.
+        most_lines: How many lines of the timeline there are to be at its end, or before it in a pipe; None for all.
 
     Returns:
         What to exit with: 0 when the run completed, 1 when it did not, 130 after Ctrl-C, 143 after SIGTERM.
@@ -41,7 +41,7 @@ def follow(path: Path, terminal: Terminal, redactor: Redactor, most_lines: int |
     Raises:
         CliError: The run cannot be read.
     """
-    kept = most_lines if terminal.is_live or most_lines is None else _MOST_AT_ONCE
+    kept = None if most_lines is None else MOST_LINES if terminal.is_live else _MOST_AT_ONCE
     with closing(FollowedRun(path, redactor, kept)) as run, interrupts.ending_on_sigterm():
         display = Screen(terminal, run) if terminal.is_live else Lines(terminal, run, most_lines)
         try:

@@ -96,30 +96,29 @@ class Frame:
     def _progress(self, view: RunView) -> _Section:
         """Return the categories, those that go on last."""
         apart = view.told_apart(view.progress)
-        running = {process.journal_id: process.status == "running" for process in view.processes}
         ordered = sorted(view.progress, key=lambda one: one.status == "open")
-        told = [self._told(one, running=running[one.process]) for one in ordered]
+        going_on = [view.goes_on(one) for one in ordered]
+        told = [self._told(one, goes_on=goes_on) for one, goes_on in zip(ordered, going_on, strict=True)]
         names = max((cell_len(self.terminal.clean(one.category)) for one in ordered), default=0)
         behind = sum(max(cell.cell_len for cell in cells) + 2 for cells in zip(*told, strict=True))
         room = self.width - behind - max(map(len, apart.values())) - 4
         bar = max(_SHORTEST_BAR, min(_LONGEST_BAR, room - min(_LONGEST_NAME, names)))
         rows = [
-            Rows(self.terminal).progress(
-                one, apart[one.process], running=running[one.process], bar=bar, longest=max(2, room - bar)
-            )[:2]
+            Rows(self.terminal).progress(one, apart[one.process], goes_on=goes_on, bar=bar, longest=max(2, room - bar))[
+                :2
+            ]
             + cells
-            for one, cells in zip(ordered, told, strict=True)
+            for one, goes_on, cells in zip(ordered, going_on, told, strict=True)
         ]
         numbers = range(2, 1 + max(map(len, told), default=0))
         return _Section(Text("Progress", "bold"), columns(rows, right=numbers), last=True)
 
-    def _told(self, one: ProgressView, *, running: bool) -> list[Text]:
+    def _told(self, one: ProgressView, *, goes_on: bool) -> list[Text]:
         """Return what is said behind the bar, as far as there is room for it."""
-        share, count = Rows(self.terminal).progress(one, running=running, bar=0)[2:]
-        going = running and one.status == "open"
-        elapsed = Text(seconds((self.now if going else one.last) - one.started), "dim")
+        share, count = Rows(self.terminal).progress(one, goes_on=goes_on, bar=0)[2:]
+        elapsed = Text(seconds((self.now if goes_on else one.last) - one.started), "dim")
         cells = [share, count, elapsed] if self.width >= _WIDE else [share, count] if self.width >= _MEDIUM else [share]
-        return [*cells, prospect(one, self.now) if going else outcome(one)]
+        return [*cells, prospect(one, self.now) if goes_on else outcome(one)]
 
     # -- its curves
 
@@ -145,8 +144,9 @@ def prospect(one: ProgressView, now: int) -> Text:
     """Return how long a category that goes on still takes; where that is over or unknown, how long it is silent."""
     left = remaining(one.current - one.first, one.last - one.started, one.total - one.current)
     silent = max(0, now - one.last)
-    if left is not None and left * units.SECOND > silent:
-        return Text(f"eta {seconds(round(left * units.SECOND) - silent)}", "cyan")
+    due = 0 if left is None else round(min(left, 2 * units.LONGEST) * units.SECOND)
+    if due > silent:
+        return Text(f"eta {seconds(due - silent)}", "cyan")
     return Text(f"silent {seconds(silent)}", "yellow") if silent > _SILENT else Text()
 
 

@@ -6,17 +6,22 @@ import select
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from itertools import chain
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from rich.text import Text
 
 from synapse_otel.cli import units
 from synapse_otel.cli.follow_frame import outcome, prospect
-from synapse_otel.cli.follow_run import FollowedRun, NewLines
+from synapse_otel.cli.follow_run import FollowedRun
 from synapse_otel.cli.looks import status_text
 from synapse_otel.cli.show_rows import Rows
 from synapse_otel.cli.terminal import Terminal
-from synapse_otel.cli.view import RunView, SeriesView
+from synapse_otel.cli.view import ProcessView, RunView, SeriesView
+
+_Line: TypeAlias = tuple[int, Text]
+"""A line, and the time that it tells of."""
 
 _EVERY = 10.0
 """Seconds after which a category that has not come a tenth further, and a metric, get another line."""
@@ -45,7 +50,6 @@ class Lines:
     run: FollowedRun
     history: int | None
     reading_seconds: float = 0.0
-    _new: NewLines = field(default_factory=NewLines)
     _begun: bool = False
     _told: dict[tuple[str, ...], _Told] = field(default_factory=dict)
 
@@ -68,11 +72,14 @@ class Lines:
             return
         if not self._begun:
             self._begun = True
-            self._new.skip(self.run.folds, self.history)
+            if self.history is not None:
+                self.run.skip_lines(self.history)
         view = self.run.glimpse(0)
-        for lines in (self._statuses(view), self._said(), self._step(view), self._progress(view), self._metrics(view)):
-            for line in lines:
-                self.terminal.line(line)
+        starts = list(self._starts(view))
+        # What ends comes last here, and stays behind what was reported at the same time.
+        new = chain(self._said(), self._step(view), self._progress(view), self._metrics(view), self._ends(view))
+        for _, line in [*starts, *sorted(new, key=itemgetter(0))]:
+            self.terminal.line(line)
         self.terminal.out.file.flush()
 
     def leave(self) -> None:
@@ -83,33 +90,40 @@ class Lines:
         self.terminal.line()
         return replace(view, timeline=())
 
-    def _statuses(self, view: RunView) -> Iterator[Text]:
+    def _starts(self, view: RunView) -> Iterator[_Line]:
         for process in view.processes:
-            if self._is_due(("process", process.journal_id), (process.status,), 0.0):
-                kind = "worker" if process.worker else "run"
-                t = process.started if process.status == "running" else process.last
-                name = "" if process.worker else f"{view.name}  "
-                yield self._line(t, kind, name, status_text(process.status), f"  pid {process.pid} on {process.host}")
+            if process.status == "running":
+                yield from self._status(view, process, process.started)
 
-    def _step(self, view: RunView) -> Iterator[Text]:
+    def _ends(self, view: RunView) -> Iterator[_Line]:
+        for process in view.processes:
+            if process.status != "running":
+                yield from self._status(view, process, process.last)
+
+    def _status(self, view: RunView, process: ProcessView, t: int) -> Iterator[_Line]:
+        if self._is_due(("process", process.journal_id), (process.status,), 0.0):
+            kind, name = ("worker", "") if process.worker else ("run", f"{view.name}  ")
+            yield self._line(t, kind, name, status_text(process.status), f"  pid {process.pid} on {process.host}")
+
+    def _step(self, view: RunView) -> Iterator[_Line]:
         if (steps := self.run.current_steps()) and self._is_due(("steps",), tuple(steps), 0.0):
             yield self._line(view.last, "step", " › ".join(steps))
 
-    def _said(self) -> Iterator[Text]:
-        for line in self._new.take(self.run.folds):
-            yield Rows(self.terminal).line(line, units.clock(line.t))[2:]
+    def _said(self) -> Iterator[_Line]:
+        for line in self.run.take_lines():
+            yield line.t, Rows(self.terminal).line(line, units.clock(line.t))[2:]
 
-    def _progress(self, view: RunView) -> Iterator[Text]:
+    def _progress(self, view: RunView) -> Iterator[_Line]:
         apart = view.told_apart(view.progress)
         for one in view.progress:
             tenth = int(10 * one.current / one.total) if one.total else 0
             if self._is_due(("progress", one.process, one.category), (tenth, one.status, one.started), one.current):
-                share, count = Rows(self.terminal).progress(one, running=True, bar=0)[2:]
-                last = prospect(one, one.last) if one.status == "open" else outcome(one)
+                share, count = Rows(self.terminal).progress(one, goes_on=True, bar=0)[2:]
+                last = prospect(one, one.last) if view.goes_on(one) else outcome(one)
                 name = f"{one.category}{apart[one.process]}"
                 yield self._line(one.last, "progress", f"{name}  ", share, "  ", count, "  ", last)
 
-    def _metrics(self, view: RunView) -> Iterator[Text]:
+    def _metrics(self, view: RunView) -> Iterator[_Line]:
         apart = view.told_apart(view.metrics)
         of_category: dict[tuple[str, str], list[SeriesView]] = {}
         for one in view.metrics:
@@ -127,8 +141,8 @@ class Lines:
         self._told[key] = _Told(what, current, now + _EVERY)
         return True
 
-    def _line(self, t: int, kind: str, *parts: str | Text) -> Text:
+    def _line(self, t: int, kind: str, *parts: str | Text) -> _Line:
         shown = [part if isinstance(part, Text) else self.terminal.clean(part) for part in parts]
         line = Text.assemble((units.clock(t), "dim"), "  ", (f"[{kind}] ", "dim"), *shown)
         line.rstrip()
-        return line
+        return t, line

@@ -1,4 +1,4 @@
-"""A run that is followed: its journals, those that appear meanwhile too, in bounded memory."""
+"""A run that is followed: its journals, those that appear meanwhile too, in bounded memory unless all is wanted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from synapse_otel.cli.find import goes_on
 from synapse_otel.cli.follow_curve import Curve
 from synapse_otel.cli.view import LineView, RunView
 from synapse_otel.cli.view_builder import JournalFacts, JournalFold, run_view
@@ -28,7 +29,7 @@ class FollowedRun:
     Attributes:
         path: The run's directory.
         redactor: Takes credentials out of the names of spans.
-        most_lines: How many lines of the timeline to keep for each process; None for all.
+        most_lines: How many lines of the timeline to keep for each process; None for all, and all spans.
     """
 
     path: Path
@@ -48,7 +49,7 @@ class FollowedRun:
         if not self._tails and not living:
             raise unreadable(self.path, list(self._problems.values()))
         behind = [tail for tail in self._tails.values() if not tail.is_over]
-        while behind := [tail for tail in behind if tail.read()]:
+        while behind := [tail for tail in behind if self._read(tail)]:
             if time.monotonic() >= until:
                 return False
         return True
@@ -56,8 +57,10 @@ class FollowedRun:
     def wait_for_delivery(self, seconds: float) -> None:
         """Wait while those that have ended are still being sent, for so long at most."""
         until = time.monotonic() + seconds
-        ended = [tail.path.shipping_lock for tail in self._tails.values() if tail.is_over]
-        while any(map(is_locked, ended)) and time.monotonic() < until:
+        ended = [tail for tail in self._tails.values() if tail.is_over]
+        while any(is_locked(tail.path.shipping_lock) for tail in ended) and time.monotonic() < until:
+            for tail in ended:
+                tail.delivery.look()
             time.sleep(_LOOK_AGAIN)
 
     @property
@@ -67,9 +70,9 @@ class FollowedRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended: a run is what its first process does; workers that outlive it do not count."""
-        leading = [tail for tail in self._tails.values() if not tail.fold.identity.worker]
-        return self.is_readable and all(tail.is_over for tail in leading or self._tails.values())
+        """Whether it does not go on any more."""
+        processes = ((tail.fold.identity.worker, not tail.is_over) for tail in self._tails.values())
+        return self.is_readable and not goes_on(processes)
 
     @property
     def folds(self) -> list[JournalFold]:
@@ -87,9 +90,9 @@ class FollowedRun:
         return (self.records, len(self._problems), *(tail.is_over for tail in self._tails.values()))
 
     def glimpse(self, most_lines: int) -> RunView:
-        """Return the run without its spans and without what became of its records, which takes no time."""
+        """Return the run without what takes long: its spans, exceptions, and what became of its records."""
         known = [(tail.fold, JournalFacts(live=not tail.is_over)) for tail in self._tails.values()]
-        return run_view(known, most_lines, self._problems.values(), with_spans=False)
+        return run_view(known, most_lines, self._problems.values(), at_a_glance=True)
 
     def view(self, most_lines: int | None) -> RunView:
         """Return all that there is to see of it."""
@@ -97,46 +100,48 @@ class FollowedRun:
         return run_view(known, most_lines, self._problems.values())
 
     def current_steps(self) -> list[str]:
-        """Return the steps in which the process that was there first is, the outermost first."""
+        """Return the steps in which the first process is, the outermost first."""
         first = min(self.folds, key=lambda fold: (fold.identity.worker, fold.started))
-        return list(first.open_steps.values())
+        return first.steps.current()
+
+    def skip_lines(self, most: int) -> None:
+        """Pass over all lines of the timeline that were read, but the last ones, so many of all processes."""
+        every = sorted((line.t, line.process) for fold in self.folds for line in fold.timeline.lines())
+        last = Counter(process for _, process in every[max(0, len(every) - most) :])
+        for fold in self.folds:
+            fold.timeline.forget(last[fold.identity.journal_id])
+
+    def take_lines(self) -> list[LineView]:
+        """Return the lines of the timeline that were read since the last time, and keep them no longer."""
+        new = [line for fold in self.folds for line in fold.timeline.lines()]
+        for fold in self.folds:
+            fold.timeline.forget()
+        return new
 
     def close(self) -> None:
         """Let its journals go."""
         for tail in self._tails.values():
             tail.close()
 
+    def _read(self, tail: JournalTail) -> bool:
+        try:
+            return tail.read()
+        except (JournalError, OSError) as error:
+            self._problems[tail.path.path] = problem(self.path, error)
+            tail.give_up()
+            return False
+
     def _look_for_journals(self) -> bool:
         """Begin to read the journals that are new; return whether any that cannot be read yet is being written."""
         living = False
+        most_spans = None if self.most_lines is None else _MOST_SPANS
         for path in journals_of(self.path):
             if path.path in self._tails:
                 continue
             living = path.is_live() or living  # asked before it is read: it is empty for a moment when it appears
             try:
-                self._tails[path.path] = JournalTail(path, self.redactor, self.most_lines, _MOST_SPANS, Curve)
+                self._tails[path.path] = JournalTail(path, self.redactor, self.most_lines, most_spans, Curve)
                 self._problems.pop(path.path, None)
             except (JournalError, OSError) as error:
                 self._problems[path.path] = problem(self.path, error)
         return living
-
-
-class NewLines:
-    """The lines of the timeline that were not seen yet, of all processes in order of time."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-
-    def skip(self, folds: list[JournalFold], most: int | None) -> None:
-        """Pass over all but the last lines; None passes over none."""
-        if most is None:
-            return
-        every = sorted((line.t, line.process) for fold in folds for line in fold.timeline.lines())
-        last = Counter(process for _, process in every[-most:])
-        self._seen = {fold.identity.journal_id: fold.timeline.total - last[fold.identity.journal_id] for fold in folds}
-
-    def take(self, folds: list[JournalFold]) -> list[LineView]:
-        """Return the lines that are new."""
-        new = [line for fold in folds for line in fold.timeline.since(self._seen.get(fold.identity.journal_id, 0))]
-        self._seen = {fold.identity.journal_id: fold.timeline.total for fold in folds}
-        return sorted(new, key=lambda line: line.t)

@@ -18,7 +18,8 @@ from synapse_otel.cli.terminal import Terminal, encodable
 from synapse_otel.cli.view import RunView
 
 _FOOTER = "Ctrl-C leaves this view; the run goes on"
-_MOST_LINES = 100
+MOST_LINES = 200
+"""Lines of the timeline that the tallest terminal has room for."""
 
 
 class Screen:
@@ -87,5 +88,5 @@ class Screen:
             return [Text("waiting for the first record", "dim")]
         footer = f"reading, {self._run.records:,} records so far" if is_behind else _FOOTER
         frame = Frame(self._terminal, size.width, size.height, now)
-        lines = frame.lines(self._run.glimpse(_MOST_LINES), self._run.current_steps(), footer)
+        lines = frame.lines(self._run.glimpse(min(MOST_LINES, size.height)), self._run.current_steps(), footer)
         return [encodable(self._terminal.out, line) for line in lines]

@@ -55,9 +55,10 @@ def _print_json(glances: list[RunGlance], terminal: Terminal) -> None:
     import json
 
     from synapse_otel.cli.show_json import portable
+    from synapse_otel.cli.strings import in_strings
 
     rows = [_object(glance) for glance in glances]
-    redacted = terminal.redactor.value(rows) if terminal.redactor else rows
+    redacted = in_strings(terminal.redactor.text, rows) if terminal.redactor else rows
     typer.echo(json.dumps(portable(redacted), allow_nan=False, indent=2))
 
 
@@ -134,7 +135,9 @@ def _row(glance: RunGlance, terminal: Terminal, now: int) -> list[Text]:
 
 
 def _name(name: str, action: str) -> str:
-    return action if action and name in {"run", action} else f"{name} ({action})" if action else name
+    from synapse_otel.projection.names import DEFAULT_RUN
+
+    return action if action and name in {DEFAULT_RUN, action} else f"{name} ({action})" if action else name
 
 
 def _progress(glance: RunGlance, terminal: Terminal) -> str:

@@ -41,6 +41,7 @@ def show(
     from synapse_otel.cli import find, show_json
     from synapse_otel.cli.configuration import load_redactor, load_settings
     from synapse_otel.cli.follow import exit_code, follow
+    from synapse_otel.cli.older import name_older
     from synapse_otel.cli.show_text import ShowText
     from synapse_otel.cli.terminal import Terminal
     from synapse_otel.cli.view_loader import load_view
@@ -59,9 +60,7 @@ def show(
         typer.echo(show_json.document(view, redactor))
         return
     ShowText(terminal, time.time_ns(), everything).print(view)
-    if older:
-        names = "".join(f"\n  synapse-otel show {terminal.clean(other.name)}" for other in older[:5])
-        terminal.note(f"{len(older)} older runs of this job:{names}" if len(older) > 1 else f"an older run:{names}")
+    name_older(terminal, older, "show")
     if following:
         terminal.note("it is not running: there is nothing to follow")
         raise typer.Exit(exit_code(view))

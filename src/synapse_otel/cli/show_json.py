@@ -5,7 +5,8 @@ has not, are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
 
     {
       "job_id", "name", "action", "trace_id": str,
-      "status": "running" | "completed" | "failed" | "cancelled" | "crashed",
+      "status": "running" | "completed" | "failed" | "cancelled" | "crashed"
+                | "unknown",                 the journal went, or became unreadable, before its end was read
       "message": str,                        why it did not complete
       "started": time, "last": time,         the last record's
       "ended": time | null,
@@ -35,6 +36,7 @@ from dataclasses import asdict
 from typing import Any
 
 from synapse_otel.cli import units
+from synapse_otel.cli.strings import in_strings
 from synapse_otel.cli.view import ExceptionView, LineView, ProcessView, ProgressView, RunView, SeriesView, SpanView
 from synapse_otel.models import DeliveryReport
 from synapse_otel.projection.redaction import Redactor
@@ -42,7 +44,9 @@ from synapse_otel.projection.redaction import Redactor
 
 def document(view: RunView, redactor: Redactor) -> str:
     """Return the document, see above, on one line; in ASCII, so that no terminal interprets anything in it."""
-    found = portable(redactor.value(_run(view)))
+    found = portable(in_strings(redactor.text, _run(view)))
+    for told, line in zip(found["timeline"], view.timeline, strict=True):
+        told["data"] = portable(redactor.value(dict(line.data)))  # its keys are the run's, and may name secrets
     for named, series in zip(found["metrics"], view.metrics, strict=True):
         named["samples"] = _samples(series)  # numbers hold no secrets, and there may be a million of them
     return json.dumps(found, allow_nan=False)
@@ -135,7 +139,7 @@ def _line(line: LineView) -> dict[str, Any]:
         "kind": line.kind,
         "level": line.level,
         "text": line.text,
-        "data": dict(line.data),
+        "data": {},
         "file": line.file,
         "step": line.step,
         "process": line.process,

@@ -22,11 +22,11 @@ class Rows:
     terminal: Terminal
 
     def progress(
-        self, one: ProgressView, suffix: str = "", *, running: bool, bar: int, longest: int = _LONGEST_NAME
+        self, one: ProgressView, suffix: str = "", *, goes_on: bool, bar: int, longest: int = _LONGEST_NAME
     ) -> list[Text]:
         """Return the cells of a category: name of so many columns at most, bar of so many, percentage, count."""
         ratio = min(1.0, one.current / one.total) if one.total else 0.0
-        style = {"failed": "red", "completed": "green"}.get(one.status, "cyan" if running else "yellow")
+        style = {"failed": "red", "completed": "green"}.get(one.status, "cyan" if goes_on else "yellow")
         done = round(ratio * bar)
         # What is left is told by its colour, and where there are none by its sign.
         left = ("━" * (bar - done), "bright_black") if self.terminal.has_colours else ("·" * (bar - done), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -12,7 +12,7 @@ from synapse_otel.cli import units
 from synapse_otel.cli.looks import status_text
 from synapse_otel.cli.show_rows import Rows
 from synapse_otel.cli.terminal import Terminal, columns, fit
-from synapse_otel.cli.timeline import same_error
+from synapse_otel.cli.timeline import distinct_errors
 from synapse_otel.cli.view import ProcessView, ProgressView, RunView, SpanView
 
 _SPARK = 24
@@ -102,12 +102,13 @@ class ShowText:
     # -- the waterfall
 
     def _spans(self, view: RunView) -> Iterator[Text]:
-        shown = view.spans if self.everything else view.spans[:_MOST_SPANS]
+        shown = view.spans if self.everything else _first_and_failed(view.spans)
         if not shown:
             return
         yield Text("Spans", "bold")
         names = [self._span_name(span) for span in shown]
-        outcomes = [self._outcome(span, shown) for span in shown]
+        innermost = _innermost(shown)
+        outcomes = [self._outcome(span, innermost) for span in shown]
         taken = [min(most, max(cell.cell_len for cell in cells)) for most, cells in ((48, names), (40, outcomes))]
         width = max(_NARROWEST, self.terminal.width - sum(taken) - _DURATION)
         scale = _Scale(view.started, max(view.end, *(span.end for span in shown)), width)
@@ -124,9 +125,11 @@ class ShowText:
         style = "" if span.kind != "phase" else "dim"
         return Text(f"{'  ' * min(span.depth + 1, _DEEPEST)}{self.terminal.clean(span.name)}", style)
 
-    def _outcome(self, span: SpanView, spans: Sequence[SpanView]) -> Text:
+    def _outcome(self, span: SpanView, innermost: Mapping[str, int]) -> Text:
         if span.status == "error":
-            message = "" if _is_said_by_another(span, spans) else self.terminal.clean(span.message)
+            depth = innermost.get(span.message, -1)
+            is_repeated = depth >= 0 if span.kind == "phase" else depth > span.depth
+            message = "" if is_repeated else self.terminal.clean(span.message)
             return Text(f"✖ {message}".rstrip(), "red")
         if span.open:
             return Text("…", "cyan")
@@ -141,12 +144,12 @@ class ShowText:
             return
         yield Text("Progress", "bold")
         apart = view.told_apart(view.progress)
-        rows = [self._category(one, apart[one.process], running=view.ended is None) for one in view.progress]
+        rows = [self._category(one, apart[one.process], goes_on=view.goes_on(one)) for one in view.progress]
         yield from columns(rows, right=(2, 3, 4))
 
-    def _category(self, one: ProgressView, suffix: str, *, running: bool) -> list[Text]:
+    def _category(self, one: ProgressView, suffix: str, *, goes_on: bool) -> list[Text]:
         return [
-            *Rows(self.terminal).progress(one, suffix, running=running, bar=_BAR),
+            *Rows(self.terminal).progress(one, suffix, goes_on=goes_on, bar=_BAR),
             Text(units.between(one.started, one.last), "dim"),
             Text("failed" if one.failed else "", "red"),
         ]
@@ -178,9 +181,7 @@ class ShowText:
             yield Rows(self.terminal).line(line, units.clock(line.t, day=day))
 
     def _exceptions(self, view: RunView) -> Iterator[Text]:
-        for at, found in enumerate(view.exceptions):
-            if any(same_error(found, later) for later in view.exceptions[at + 1 :]):
-                continue  # once, where it came to rest
+        for found in distinct_errors(view.exceptions):
             yield Text("Exception", "bold")
             *frames, last = self.terminal.clean(found.stacktrace.rstrip(), lines=True).split("\n")
             for frame in frames:
@@ -192,11 +193,15 @@ class ShowText:
     def _delivery(self, view: RunView) -> Iterator[Text]:
         report = view.report
         line = Text.assemble(("Delivery", "bold"), "  ")
+        gone = report.accepted - report.delivered - report.pending - report.dropped - report.dead_lettered
         if any(process.sent for process in view.processes):
             line.append(f"{report.delivered:,} of {units.count(report.accepted, 'record')} delivered")
             line.append(f", {report.pending:,} pending" if report.pending else "", "yellow")
-        else:
+        elif report.pending or not gone:
             line.append(f"{units.count(report.pending, 'record')} kept here, nothing was sent")
+        else:
+            line.append(units.count(report.accepted, "record"))
+        line.append(f", {gone:,} gone with the journal, delivered or not" if gone else "", "yellow")
         line.append(f", {report.dead_lettered:,} refused by the collector" if report.dead_lettered else "", "red")
         line.append(f", {report.dropped:,} dropped" if report.dropped else "", "red")
         if report.pending and view.ended is not None:
@@ -221,7 +226,16 @@ class _Scale:
         return Text.assemble(" " * first, ("━" * (last - first), style), " " * (self.width - last))
 
 
-def _is_said_by_another(span: SpanView, spans: Sequence[SpanView]) -> bool:
-    """Return whether a message is that of the innermost step too, where it belongs."""
-    same = [other for other in spans if other.message == span.message and other.kind != "phase"]
-    return any(span.kind == "phase" or other.depth > span.depth for other in same)
+def _first_and_failed(spans: Sequence[SpanView]) -> Sequence[SpanView]:
+    """Return the first spans, and behind them as many of those that failed."""
+    failed = [span for span in spans[_MOST_SPANS:] if span.status == "error"]
+    return [*spans[:_MOST_SPANS], *failed[:_MOST_SPANS]]
+
+
+def _innermost(spans: Sequence[SpanView]) -> dict[str, int]:
+    """Return by message the depth of the innermost step, or run, that has it: there it belongs."""
+    depths: dict[str, int] = {}
+    for span in spans:
+        if span.kind != "phase":
+            depths[span.message] = max(span.depth, depths.get(span.message, 0))
+    return depths

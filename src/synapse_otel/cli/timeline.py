@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 from typing import TypeAlias
 
@@ -42,19 +43,22 @@ class Timeline:
         self.total += 1
         self._kept.append((record, step))
 
-    def lines(self) -> list[LineView]:
-        """Return the lines, in order."""
-        return self.since(0)
+    def lines(self, most: int | None = None) -> list[LineView]:
+        """Return the lines that are kept, `most` of them, the last ones, in order."""
+        last = list(islice(reversed(self._kept), most))
+        return [_line(record, step, self._process) for record, step in reversed(last)]
 
-    def since(self, seen: int) -> list[LineView]:
-        """Return the lines behind the first `seen` ones of all, in order."""
-        new = list(islice(reversed(self._kept), max(0, self.total - seen)))
-        return [_line(record, step, self._process) for record, step in reversed(new)]
+    def forget(self, but: int = 0) -> None:
+        """Keep no line any more but the last ones, so many."""
+        while len(self._kept) > but:
+            self._kept.popleft()
 
 
-def same_error(one: ExceptionView, other: ExceptionView) -> bool:
-    """Return whether two records tell of one exception: on its way out it is recorded in all that it ends."""
-    return (one.error_type, one.message) == (other.error_type, other.message)
+def distinct_errors(exceptions: Iterable[ExceptionView]) -> list[ExceptionView]:
+    """Return exceptions, each once, where it came to rest: on its way out it is recorded in all that it ends."""
+    found = list(exceptions)
+    last = {one.identity: one for one in found}
+    return [one for one in found if one is last[one.identity]]
 
 
 def _line(record: Told, step: str | None, process: str) -> LineView:

@@ -8,12 +8,16 @@ from datetime import datetime
 from functools import lru_cache
 
 SECOND = 1_000_000_000
+LONGEST = 100 * 365.25 * 24 * 3600
+"""Seconds above which a time span is only said to be longer."""
 _STEPS = "▁▂▃▄▅▆▇█"
 _GAP = "×"
 
 
 def duration(seconds: float) -> str:
     """Return a time span with two or three significant figures."""
+    if seconds > LONGEST:
+        return "> 100 y"
     if seconds < 0.0995:
         return f"{seconds * 1000:.1f} ms" if seconds < 0.00995 else f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from synapse_otel.cli.errors import FAILED, CliError
@@ -44,13 +45,14 @@ def _start(folder: Path) -> None:
 
 
 def _alternatives(folder: Path) -> str:
+    local, jaeger = (shlex.quote(str(folder / name)) for name in ("local.yaml", "jaeger-v2.yaml"))
     return (
-        "Without it:\n"
+        "Without Docker:\n"
         "  synapse-otel show --follow            a run, live, from its journal\n"
         "  synapse-otel report RUN -o run.html   a run as a page\n"
-        f"or a program of your own, with the configurations in {folder}:\n"
-        "  otelcol --config=local.yaml           the OpenTelemetry Collector\n"
-        "  jaeger --config=jaeger-v2.yaml        Jaeger"
+        "or a program of your own, the OpenTelemetry Collector or Jaeger:\n"
+        f"  otelcol-contrib --config={local}\n"
+        f"  jaeger --config={jaeger}"
     )
 
 

@@ -24,7 +24,8 @@ class ProcessView:
         pid: Its process id.
         host: Where it ran.
         worker: Whether it continued the run of another process.
-        status: ``running``, ``completed``, ``failed``, ``cancelled`` or ``crashed``.
+        status: ``running``, ``completed``, ``failed``, ``cancelled`` or ``crashed``; ``unknown`` where its journal was
+            removed, or became unreadable, before its end was read.
         started: When it began, in nanoseconds since the epoch, like every time here.
         last: The time of its last record.
         ended: When it ended; None while it runs, the last known time of one that crashed.
@@ -135,11 +136,6 @@ class SeriesView:
         self.times.append(t)
         self.values.append(value)
 
-    @property
-    def finite(self) -> list[float]:
-        """The samples that are numbers."""
-        return [value for value in self.values if math.isfinite(value)]
-
     def as_reported(self, value: float) -> float:
         """Return a sample as a whole number where the plugin reported one."""
         return int(value) if self.integral and math.isfinite(value) else value
@@ -168,6 +164,11 @@ class ExceptionView:
     message: str
     stacktrace: str
     step: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What the records of one exception have in common."""
+        return self.error_type, self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,11 @@ class RunView:
         """Return by process what to put behind the names of what is shown: its pid, where there are several."""
         several = len({one.process for one in shown}) > 1
         return {process.journal_id: f" ({process.pid})" if several else "" for process in self.processes}
+
+    def goes_on(self, one: ProgressView) -> bool:
+        """Return whether a category can still come further: it is open, and the process that reports it runs."""
+        running = {process.journal_id for process in self.processes if process.status == "running"}
+        return one.status == "open" and one.process in running
 
     @property
     def end(self) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
-from synapse_otel.cli.timeline import Timeline, same_error
+from synapse_otel.cli.step_names import StepNames
+from synapse_otel.cli.timeline import Timeline
 from synapse_otel.cli.view import (
     ExceptionView,
     LineView,
@@ -25,6 +26,8 @@ from synapse_otel.projection.progress import starts_over
 from synapse_otel.projection.resource import Origin
 
 _OF_REST = {rec.Heartbeat, rec.Rested}
+_MOST_EXCEPTIONS = 50
+"""Exceptions that are kept, with their stack traces, where not all lines are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ class JournalFold:
 
     Args:
         origin: Who wrote it.
-        most_lines: How many lines of the timeline, and exceptions, to keep, the last ones; None for all.
-        most_spans: How many spans to keep, the longest ones, about; None for all.
+        most_lines: How many lines of the timeline to keep, the last ones; None for all, and all exceptions.
+        most_spans: How many spans to keep, about; None for all.
         new_series: Makes the series of a category, a key and a journal.
     """
 
@@ -63,6 +66,7 @@ class JournalFold:
         most_spans: int | None = None,
         new_series: Callable[[str, str, str], SeriesView] = SeriesView,
     ) -> None:
+        self._origin = origin
         self.identity = origin.identity
         self.started = origin.identity.started
         self.last = origin.identity.started
@@ -73,11 +77,10 @@ class JournalFold:
         self.progress: dict[str, ProgressView] = {}
         self.metrics: dict[tuple[str, str], SeriesView] = {}
         self.timeline = Timeline(origin.identity.journal_id, most_lines)
-        self.exceptions: deque[ExceptionView] = deque(maxlen=most_lines)
+        self.exceptions: deque[ExceptionView] = deque(maxlen=None if most_lines is None else _MOST_EXCEPTIONS)
         self.waterfall = Waterfall(origin, most_spans)
-        self.open_steps: dict[bytes, str] = {}
+        self.steps = StepNames()
         self._new_series = new_series
-        self._steps: dict[bytes, str] = {}
         self._rested: rec.Rested | None = None
 
     def take(self, record: rec.Record, seq: int) -> None:
@@ -93,7 +96,7 @@ class JournalFold:
             case rec.Metrics():
                 self._metrics(record)
             case rec.Message() | rec.Event() | rec.DevEvent():
-                self.timeline.add(record, self._steps.get(record.span))
+                self.timeline.add(record, self.steps.name(record.span))
             case rec.ExceptionRecorded():
                 self._exception(record)
             case _:
@@ -129,16 +132,16 @@ class JournalFold:
     def _lifecycle(self, record: rec.Record) -> None:
         match record:
             case rec.StepStarted():
-                self._steps[record.span] = self.open_steps[record.span] = record.name
+                self.steps.start(record)
             case rec.StepEnded():
-                self.open_steps.pop(record.span, None)
+                self.steps.end(record.span)
             case rec.RunEnded():
                 self.ended = record
             case rec.Rested():
                 self._rested = record
             case rec.ActionNamed():
                 self.action = record.name
-                self.name = record.name if record.names_run else self.name
+                self.name = record.name if self._origin.is_named_by(record) else self.name
             case rec.Dropped():
                 self.counts.subtract([record.kind])
                 self.counts.update(record.counts)
@@ -159,12 +162,12 @@ class JournalFold:
                 self.metrics[record.category, key] = series
             series.add(record.t, value)
         if any(not_numbers(record.values)):
-            self.timeline.add(record, self._steps.get(record.span))
+            self.timeline.add(record, self.steps.name(record.span))
 
     def _exception(self, record: rec.ExceptionRecorded) -> None:
-        step = self._steps.get(record.span)
+        step = self.steps.name(record.span)
         found = ExceptionView(record.t, record.error_type, record.message, record.stacktrace, step)
-        if not self.exceptions or not same_error(self.exceptions[-1], found):
+        if not self.exceptions or self.exceptions[-1].identity != found.identity:
             self.timeline.add(record, step)
         self.exceptions.append(found)
 
@@ -174,7 +177,7 @@ def run_view(
     most_lines: int | None = None,
     problems: Iterable[str] = (),
     *,
-    with_spans: bool = True,
+    at_a_glance: bool = False,
 ) -> RunView:
     """Return the run that the journals tell of, which are at least one.
 
@@ -182,7 +185,7 @@ def run_view(
         folds: The journals.
         most_lines: How many lines of the timeline to show, the last ones; None for all.
         problems: Why other journals cannot be read.
-        with_spans: Whether the waterfall is wanted.
+        at_a_glance: Whether to leave out the waterfall and the exceptions, which take the more time the more there are.
     """
     ordered = sorted(folds, key=lambda one: (one[0].identity.worker, one[0].started))
     first, facts = ordered[0]
@@ -199,12 +202,12 @@ def run_view(
         last=last,
         ended=None if status == "running" else last,
         processes=tuple(fold.process(facts) for fold, facts in ordered),
-        spans=_spans(ordered) if with_spans else (),
+        spans=() if at_a_glance else _spans(ordered),
         progress=tuple(progress for fold, _ in ordered for progress in fold.progress.values()),
         metrics=tuple(series for fold, _ in ordered for series in fold.metrics.values()),
         timeline=_timeline(ordered, most_lines),
         lines=sum(fold.timeline.total for fold, _ in ordered),
-        exceptions=tuple(found for fold, _ in ordered for found in fold.exceptions),
+        exceptions=() if at_a_glance else tuple(found for fold, _ in ordered for found in fold.exceptions),
         problems=tuple(problems),
         more_spans=sum(fold.waterfall.left_out for fold, _ in ordered),
     )
@@ -216,5 +219,5 @@ def _spans(folds: Sequence[tuple[JournalFold, JournalFacts]]) -> tuple[SpanView,
 
 
 def _timeline(folds: Sequence[tuple[JournalFold, JournalFacts]], most_lines: int | None) -> tuple[LineView, ...]:
-    lines = list(merge(*(fold.timeline.lines() for fold, _ in folds), key=lambda line: line.t))
-    return tuple(lines if most_lines is None else lines[-most_lines:])
+    lines = list(merge(*(fold.timeline.lines(most_lines) for fold, _ in folds), key=lambda line: line.t))
+    return tuple(lines[-most_lines:] if most_lines else lines)

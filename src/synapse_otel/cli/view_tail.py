@@ -7,16 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 
-from synapse_otel.cli.delivery_state import cursors
+from synapse_otel.cli.seen_delivery import SeenDelivery
 from synapse_otel.cli.view import SeriesView
 from synapse_otel.cli.view_builder import JournalFacts, JournalFold
-from synapse_otel.export.delivery import saved_report
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal import records as rec
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import open_to_read
 from synapse_otel.journal.reader import START, Entry, JournalReader, Position
-from synapse_otel.models import Counts, DeliveryReport
 from synapse_otel.projection.redaction import Redactor
 from synapse_otel.projection.resource import Origin
 
@@ -27,7 +25,8 @@ class JournalTail:
     """One journal and what is known of it so far.
 
     Delivered segments may be removed before they are read, and the whole journal as soon as its run has ended: the
-    segment that is being read is held open, so that the end is seen nevertheless.
+    segment that is being read is held open, so that the end is seen nevertheless. A journal may also be removed by
+    anybody, at any time.
 
     Args:
         path: The journal.
@@ -57,9 +56,15 @@ class JournalTail:
         self._position = START
         self._damaged = self._removed = 0
         self._held = _HeldSegment()
+        self._is_readable = True
+        self.delivery = SeenDelivery(path)
 
     def read(self) -> bool:
-        """Fold the next records, some thousands at most; return whether there were any."""
+        """Fold the next records, some thousands at most; return whether there were any.
+
+        Raises:
+            JournalError, OSError: What comes next cannot be read.
+        """
         # Asked before it is read: a run that ends meanwhile is seen to have ended.
         self.is_live = self.is_live and self.path.is_live()
         batch = self._reader.read(self._position)
@@ -74,15 +79,26 @@ class JournalTail:
         if batch.entries or batch.missing:
             self._held.hold(self.path, self._position.segment)
             return True
+        self.delivery.look()
         if self.fold.ended or not self.is_live:  # where a file system has no locks, only the end itself tells
             self._finish()
         return False
 
+    def give_up(self) -> None:
+        """Read no more of what cannot be read."""
+        self._is_readable = False
+        if not self.fold.ended:
+            self._end_unknown("the journal became unreadable before its end was read")
+        self.is_over = True
+        self.close()
+
     def facts(self) -> JournalFacts:
         """Return what is known beside the records."""
-        saved = cursors(self.path)
-        report = saved_report(self._reader, self.path) if saved else self._report()
-        return JournalFacts(self.is_live, bool(saved or report.delivered), report, self._damaged, self._removed)
+        self.delivery.look()
+        has_ended = self.fold.ended is not None and self.fold.ended.status != UNKNOWN
+        journal = self._reader if self._is_readable else None
+        report = self.delivery.report(self.fold.counts, journal, has_ended=has_ended)
+        return JournalFacts(self.is_live, self.delivery.has_begun, report, self._damaged, self._removed)
 
     def close(self) -> None:
         """Let the segment go."""
@@ -101,15 +117,12 @@ class JournalTail:
             for seq, record in enumerate(self._held.records(self._position.offset), self._position.seq):
                 self.fold.take(record, seq)
             if self.fold.status(JournalFacts()) == "crashed":
-                message = "the journal was delivered and removed before its end was read"
-                self.fold.take(rec.RunEnded(self.fold.last, UNKNOWN, message), self._position.seq)
+                self._end_unknown("the journal was removed before its end was read")
         self.is_over = True
         self.close()
 
-    def _report(self) -> DeliveryReport:
-        state = "pending" if self.path.path.exists() else "delivered"
-        counts = {kind: count for kind, count in self.fold.counts.items() if count}
-        return DeliveryReport({kind: Counts(accepted=count, **{state: count}) for kind, count in counts.items()})
+    def _end_unknown(self, message: str) -> None:
+        self.fold.ended = rec.RunEnded(self.fold.last, UNKNOWN, message)
 
 
 class _HeldSegment:

@@ -24,8 +24,7 @@ class Waterfall:
 
     Args:
         origin: Who wrote it.
-        most: How many spans to keep, the longest ones, about; None for all. A span is as long as those inside it, so
-            what is kept is a tree.
+        most: How many spans to keep, about, those that failed before all others and then the longest; None for all.
     """
 
     def __init__(self, origin: Origin, most: int | None = None) -> None:
@@ -54,7 +53,9 @@ class Waterfall:
         return self._spans + self._shown(ended, is_open=is_open)
 
     def _leave_out(self, most: int) -> None:
-        self._spans.sort(key=lambda span: span.start - span.end)
+        """Keep a tree: what a span is inside of is as long as the span, and is kept with one that failed."""
+        failed = _failed_with_parents(self._spans)
+        self._spans.sort(key=lambda span: (span.span_id not in failed, span.start - span.end))
         self.left_out += len(self._spans) - most
         del self._spans[most:]
 
@@ -85,6 +86,17 @@ def in_tree_order(spans: Sequence[SpanView]) -> tuple[SpanView, ...]:
         ordered.append(span)
         waiting += [replace(child, depth=span.depth + 1) for child in reversed(children.pop(span.span_id, []))]
     return tuple(ordered)
+
+
+def _failed_with_parents(spans: Sequence[SpanView]) -> set[str]:
+    parents = {span.span_id: span.parent_id for span in spans}
+    found: set[str] = set()
+    for span in spans:
+        at = span.span_id if span.status == "error" else ""
+        while at in parents and at not in found:
+            found.add(at)
+            at = parents[at]
+    return found
 
 
 def _matters(record: rec.Record) -> bool:

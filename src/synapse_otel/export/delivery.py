@@ -11,7 +11,7 @@ from functools import partial
 from synapse_otel.export.exporters import Exporter
 from synapse_otel.export.lane import Lane, MakeProjection, behind
 from synapse_otel.export.notices import Notices
-from synapse_otel.export.settings import SIGNALS, Signal
+from synapse_otel.export.settings import Signal
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.reader import Position, Source
@@ -166,12 +166,6 @@ def counts(journal: Journal, cursors: list[Cursor]) -> dict[str, int]:
     }
 
 
-def saved_report(source: Source, path: JournalPath) -> DeliveryReport:
-    """Return what became of the records of a journal as its cursors on the disk tell it."""
-    saved = [CursorFile(path.cursor(signal)).load() for signal in SIGNALS if path.cursor(signal).exists()]
-    return report(source, [cursor for cursor in saved if not cursor.unserved] or saved)
-
-
 def report(source: Source, cursors: list[Cursor], lost: Counter[str] | None = None) -> DeliveryReport:
     """Return what became of the records of a journal, given how far the signals have come.
 
@@ -206,4 +200,4 @@ def _count(source: Source, position: Position) -> Counter[str]:
     return counts
 
 
-__all__ = ["Delivery", "Destination", "counts", "report", "saved_report"]
+__all__ = ["Delivery", "Destination", "counts", "report"]

@@ -97,7 +97,7 @@ class MetricProjection:
             case rec.RunEnded():
                 self._state.ended = True
                 return [*self._run(record.t, 0, record.status), *self._delivery(record)]
-            case rec.ActionNamed() if record.names_run or self._origin.identity.name == names.DEFAULT_RUN:
+            case rec.ActionNamed() if self._origin.is_named_by(record):
                 self._state.name = record.name
                 return []
             case _:

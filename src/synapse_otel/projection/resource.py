@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from synapse_otel.journal.records import Identity
+from synapse_otel.journal.records import ActionNamed, Identity
 from synapse_otel.projection import names
 from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits
 from synapse_otel.projection.redaction import Redactor
@@ -59,6 +59,10 @@ class Origin:
     def scope(self) -> InstrumentationScope:
         """The instrumentation scope: this package."""
         return InstrumentationScope(names.SCOPE, self.version)
+
+    def is_named_by(self, record: ActionNamed) -> bool:
+        """Return whether the run is called like the action: it is said to be, or it has no name of its own."""
+        return record.names_run or self.identity.name == names.DEFAULT_RUN
 
     @cached_property
     def trace_id(self) -> int:

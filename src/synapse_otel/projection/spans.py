@@ -122,7 +122,7 @@ class SpanProjection:
         root.attributes[names.ACTION] = self._redact(record.name)
         if record.category:
             root.attributes[names.ACTION_CATEGORY] = self._redact(record.category)
-        if record.names_run or self._origin.identity.name == names.DEFAULT_RUN:
+        if self._origin.is_named_by(record):
             root.name = self._root_name(record.name)
 
     def _start_step(self, record: rec.StepStarted) -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from synapse_otel.cli import units
-from synapse_otel.cli.html.charts import charts, curves
+from synapse_otel.cli.html.charts import charts
 from synapse_otel.cli.html.messages import messages
-from synapse_otel.cli.html.owners import Owners
 from synapse_otel.cli.html.spans import spans
 from synapse_otel.cli.looks import STATUS
-from synapse_otel.cli.show_json import portable
+from synapse_otel.cli.strings import in_strings
 from synapse_otel.cli.terminal import Terminal
-from synapse_otel.cli.timeline import same_error
+from synapse_otel.cli.timeline import distinct_errors
 from synapse_otel.cli.view import ProcessView, ProgressView, RunView
 from synapse_otel.projection.progress import remaining
 from synapse_otel.projection.redaction import Redactor
+
+MOST_BARS = 1000
+MOST_EXCEPTIONS = 10
 
 
 def document(view: RunView, redactor: Redactor, now: int) -> dict[str, Any]:
@@ -29,41 +31,21 @@ def document(view: RunView, redactor: Redactor, now: int) -> dict[str, Any]:
         redactor: Takes credentials out of it.
         now: The current time in nanoseconds.
     """
-    owners = Owners(view)
-    shown: dict[str, Any] = _visible(
-        portable(
-            redactor.value(
-                {
-                    "run": _run(view, now),
-                    "failure": _failure(view),
-                    "problems": _problems(view),
-                    "processes": _processes(view, now),
-                    "spans": spans(view, owners),
-                    "progress": [_progress(one, view, owners) for one in view.progress],
-                    "charts": charts(view),
-                    "messages": messages(view),
-                    "delivery": _delivery(view),
-                }
-            )
-        )
+    text = in_strings(
+        redactor.text,
+        {
+            "run": _run(view, now),
+            "failure": _failure(view),
+            "problems": _problems(view),
+            "processes": _processes(view, now),
+            "spans": spans(view),
+            "progress": _progress(view),
+            "delivery": _delivery(view),
+        },
     )
-    for chart, drawn in zip(shown["charts"], curves(view), strict=True):
-        chart["curves"] = drawn  # numbers hold no secrets
+    redacted = {**text, "charts": charts(view, redactor), "messages": messages(view, redactor)}
+    shown: dict[str, Any] = in_strings(partial(Terminal().clean, lines=True), redacted)
     return shown
-
-
-def _visible(value: Any) -> Any:
-    """Return plain data with what could hide or turn around text shown as such, in all strings."""
-    clean = Terminal().clean
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, str):
-            return clean(value, lines=True)
-        if isinstance(value, dict):
-            return {clean(key): walk(item) for key, item in value.items()}
-        return [walk(item) for item in value] if isinstance(value, list) else value
-
-    return walk(value)
 
 
 def _run(view: RunView, now: int) -> dict[str, Any]:
@@ -103,7 +85,7 @@ def _processes(view: RunView, now: int) -> list[dict[str, Any]]:
             "status": process.status,
             "sign": STATUS.get(process.status, ("?", ""))[0],
             "took": units.between(process.started, now if process.ended is None else process.ended),
-            "records": f"{process.records:,}",
+            "records": units.count(process.records, "record"),
             "has_curves": process.journal_id in measured,
         }
         for number, process in enumerate(view.processes)
@@ -113,19 +95,16 @@ def _processes(view: RunView, now: int) -> list[dict[str, Any]]:
 def _failure(view: RunView) -> dict[str, Any] | None:
     if view.status not in {"failed", "crashed", "cancelled"}:
         return None
-    distinct = [
-        found
-        for at, found in enumerate(view.exceptions)
-        if not any(same_error(found, later) for later in view.exceptions[at + 1 :])
-    ]
+    distinct = sorted(distinct_errors(view.exceptions), key=lambda found: found.t)
     last = units.clock(view.processes[0].last)
     silent = f"The process ended without a word at {last}, when its last record was written."
     return {
         "message": view.message or ("" if view.status != "crashed" else silent),
         "exceptions": [
             {"where": found.step or "", "at": units.clock(found.t), "stacktrace": found.stacktrace.rstrip()}
-            for found in distinct
+            for found in distinct[-MOST_EXCEPTIONS:]
         ],
+        "hidden": len(distinct[:-MOST_EXCEPTIONS]),
     }
 
 
@@ -143,12 +122,20 @@ def _problems(view: RunView) -> list[str]:
     return [*view.problems, *damaged, *removed]
 
 
-def _progress(one: ProgressView, view: RunView, owners: Owners) -> Mapping[str, Any]:
-    going_on = view.ended is None and one.status == "open"
+def _progress(view: RunView) -> dict[str, Any]:
+    numbers = {process.journal_id: number for number, process in enumerate(view.processes)}
+    shown = view.progress[-MOST_BARS:]
+    return {
+        "rows": [_bar(one, numbers[one.process], going_on=view.goes_on(one)) for one in shown],
+        "hidden": len(view.progress) - len(shown),
+    }
+
+
+def _bar(one: ProgressView, process: int, *, going_on: bool) -> dict[str, Any]:
     left = remaining(one.current - one.first, one.last - one.started, one.total - one.current) if going_on else None
     return {
         "category": one.category,
-        "process": owners.of_progress(one),
+        "process": process,
         "status": "running" if going_on else one.status,
         "percent": round(100 * min(1.0, one.current / one.total), 1) if one.total else 0.0,
         "amount": f"{units.number(one.current)} / {units.number(one.total)}",

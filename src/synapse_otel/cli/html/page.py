@@ -30,7 +30,7 @@ def page(view: RunView, redactor: Redactor, now: int) -> str:
     """
     environment = _environment()
     shown = document(view, redactor, now)
-    drawing = [get_plotlyjs(), _source(environment, "charts.js")] if shown["charts"] else []
+    drawing = [get_plotlyjs(), _source(environment, "charts.js")] if shown["charts"]["rows"] else []
     scripts = [*drawing, _source(environment, "messages.js")]
     return environment.get_template("page.html").render(
         shown,

@@ -10,8 +10,8 @@
   const pager = Object.fromEntries([...document.querySelectorAll("[data-page]")].map((button) => [button.dataset.page, button]));
   let found = rows, page = 0, words = [];
 
-  const haystack = ({ text, data, file, step, process }) =>
-    [text, data ? JSON.stringify(data) : "", file ?? "", step ?? "", processes.length > 1 ? processes[process] : ""].join("\n").toLowerCase();
+  const haystack = ({ text, pairs, data, file, step, process }) =>
+    [text, pairs ?? "", data ?? "", file ?? "", step ?? "", processes.length > 1 ? processes[process] : ""].join("\n").toLowerCase();
 
   function element(name, content, kind = "") {
     const made = document.createElement(name);
@@ -33,13 +33,10 @@
   }
 
   const short = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
-  const rounded = (one) => (Number.isInteger(one) ? one : Number(one.toPrecision(4)));
-  const value = (one) => short(typeof one === "string" ? one : JSON.stringify(typeof one === "number" ? rounded(one) : one), SHORT);
-  const pairs = (data) => short(Object.entries(data).map(([key, one]) => `${key}=${value(one)}`).join(" "), 3 * SHORT);
 
-  function message({ kind, text, data, file, process }) {
+  function message({ kind, text, pairs, data, file, process }) {
     const line = [element("span", marked(short(text, LONG)), "text")];
-    if (data) line.push(element("span", marked(pairs(data)), "pairs"));
+    if (data) line.push(element("span", marked(pairs), "pairs"));
     if (file) line.push(element("span", marked(short(file, 3 * SHORT)), "pairs"));
     if (!data && !file && text.length <= LONG) return line;
     const about = [kind.replace("_", " "), file, processes.length > 1 ? processes[process] : ""].filter(Boolean).join(" · ");
@@ -47,7 +44,7 @@
     // Filled when it is opened: it may be long.
     details.addEventListener("toggle", () => {
       if (text.length > LONG) details.append(element("pre", text));
-      if (data) details.append(element("pre", JSON.stringify(data, null, 2)));
+      if (data) details.append(element("pre", data));
     }, { once: true });
     return details;
   }
