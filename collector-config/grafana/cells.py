@@ -51,6 +51,11 @@ def seconds() -> Field:
     return [DynamicConfigValue("unit", "s"), DynamicConfigValue("decimals", 0), DynamicConfigValue("custom.width", 110)]
 
 
+def moment() -> Field:
+    """Return a point in time."""
+    return [DynamicConfigValue("unit", "dateTimeAsIso"), DynamicConfigValue("custom.width", 170)]
+
+
 def wide(pixels: int) -> Field:
     """Return a column of a given width."""
     return [DynamicConfigValue("custom.width", pixels)]

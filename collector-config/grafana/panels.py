@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders import bargauge, logs, stat, table, timeser
 from grafana_foundation_sdk.builders.common import (
     ReduceDataOptions,
     StackingConfig,
+    TableSortByFieldState,
     VizLegendOptions,
     VizTooltipOptions,
 )
@@ -104,6 +105,11 @@ def stacked(title: str, description: str, colours: Mapping[str, str]) -> timeser
 def rows(title: str, description: str) -> table.Panel:
     """Return a table."""
     return table.Panel().title(title).description(description).unit("none").no_value("–").filterable(True)
+
+
+def by(field: str) -> list[TableSortByFieldState]:
+    """Return the order of a table by one of its fields, the greatest first."""
+    return [TableSortByFieldState().display_name(field).desc(True)]
 
 
 def log_records(title: str, description: str) -> logs.Panel:

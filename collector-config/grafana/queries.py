@@ -12,7 +12,10 @@ from __future__ import annotations
 PROCESS = "job, job_id, instance"
 """The labels that name one process of a run; a run that is tried again is another process."""
 
-ALL_RUNS = 'job=~"synapse/$service", job_id=~"$job_id"'
+OF_SERVICES = 'job=~"([^/]*/)?($service)"'
+"""Services in any namespace or in none, which the label `job` has before the name."""
+
+ALL_RUNS = f'{OF_SERVICES}, job_id=~"$job_id"'
 ONE_RUN = 'job_id="$job_id"'
 NO_WORKERS = 'synapse_worker=""'
 OF_CATEGORIES = 'synapse_category=~"$category"'
@@ -20,8 +23,9 @@ OF_METRICS = f'{ONE_RUN}, {OF_CATEGORIES}, __name__=~"synapse_metric_.+", synaps
 
 DURATION = "synapse_run_duration_seconds"
 
-LOGS = '{service_namespace="synapse", service_name=~"$service"}'
-"""What Loki indexes of a run; everything else is structured metadata, which stands after the pipe."""
+LOGS = '{service_name=~"$service"}'
+"""The one label of Loki's index that is relied on. By default it also has, of what runs send, the namespace and the
+instance of the service and its environment. Everything else is structured metadata; after the pipe stands either."""
 
 LAST_MESSAGES = f'{LOGS} | job_id=~"$job_id" | synapse_level!=""'
 """Messages and events: what a plugin says to its user. Its developer's events have no level."""
@@ -29,6 +33,13 @@ LAST_MESSAGES = f'{LOGS} | job_id=~"$job_id" | synapse_level!=""'
 LOGS_OF_RUN = f'{LOGS} | job_id="$job_id" | severity_text=~"$severity"'
 LOGS_BY_SEVERITY = f"sum by (severity_text) (count_over_time({LOGS_OF_RUN} [$__interval]))"
 TRACES_OF_RUN = '{ resource.job_id = "$job_id" }'
+
+
+# Grafana joins the rows of a table's queries where all their common labels agree, the name of the metric among them. So
+# queries aggregate, by the labels that are theirs: without the name, and without what a Prometheus promotes to labels.
+OF_PROCESS = "synapse_run_status, synapse_run_name, synapse_worker, synapse_rank"
+OF_CATEGORY = f"{PROCESS}, synapse_category, synapse_rank"
+OF_METRIC = f"{OF_CATEGORY}, synapse_metric_key"
 
 
 def latest(metric: str, selector: str, window: str = "$__range") -> str:
@@ -46,7 +57,20 @@ def state(scope: str) -> str:
     running = f'{scope}, synapse_run_status="running"'
     alive = latest(DURATION, running, "$silent_after")
     silent = f'label_replace({latest(DURATION, running)}, "synapse_run_status", "silent", "", "")'
-    return f"topk by ({PROCESS}) (1, {ended} or on ({PROCESS}) {alive} or on ({PROCESS}) {silent})"
+    states = f"{ended} or on ({PROCESS}) {alive} or on ({PROCESS}) {silent}"
+    return f"topk by ({PROCESS}) (1, max by ({PROCESS}, {OF_PROCESS}) ({states}))"
+
+
+def with_service(results: str) -> str:
+    """Return results with the label ``service``: the name of the service without its namespace."""
+    return f'label_replace({results}, "service", "$1", "job", "(?:[^/]*/)?(.+)")'
+
+
+def started(scope: str) -> str:
+    """Return when each process began, in milliseconds: a duration is the time from then to its sample."""
+    begin = f"(timestamp({DURATION}{{{scope}}}) - {DURATION}{{{scope}}})"
+    # Prometheus shows a sample for five minutes: none falls between two steps.
+    return f"min by ({PROCESS}) ({begin} or min_over_time({begin}[$__range:5m])) * 1000"
 
 
 def runs_by_state(scope: str) -> str:
@@ -86,28 +110,25 @@ def _of_runs(runs: str, reduce: str, values: str) -> str:
 
 def of_phases(metric: str, window: str = "$__range") -> str:
     """Return a metric of progress for each category of each process of the run."""
-    return latest(metric, f"{ONE_RUN}, {OF_CATEGORIES}", window)
+    return f"max by ({OF_CATEGORY}) ({latest(metric, f'{ONE_RUN}, {OF_CATEGORIES}', window)})"
 
 
 def since_heartbeat(scope: str) -> str:
     """Return the seconds since each process was heard of, also where Prometheus no longer shows its series."""
     heard = f"timestamp(synapse_run_active{{{scope}}})"
-    return f"time() - ({heard} or max_over_time({heard}[$__range:1m]))"
+    return f"time() - max by ({PROCESS}) ({heard} or max_over_time({heard}[$__range:1m]))"
 
 
 def where(scope: str) -> str:
-    """Return the host and the process id of each process, which Prometheus keeps apart."""
-    # A process whose resource changes has several, which a join does not allow.
-    info = "group by (job, instance, host_name, process_pid) (last_over_time(target_info[$__range]))"
-    return (
-        f"group by ({PROCESS}, host_name, process_pid) ("
-        f"{latest('synapse_run_active', scope)} * 0 + on (job, instance) group_left (host_name, process_pid) {info})"
-    )
+    """Return the host and the process id of each process, which Prometheus keeps with the rest of its resource."""
+    info = f"group by ({PROCESS}, host_name, process_pid) ({latest('target_info', scope)})"
+    # Other instrumentations of the same job have a resource, too.
+    return f"{info} and on ({PROCESS}) {latest('synapse_run_active', scope)}"
 
 
-def metrics(function: str, window: str = "$__range") -> str:
+def metrics(function: str, window: str = "$__range", reduce: str = "max") -> str:
     """Return a function of the samples of each metric within the window."""
-    return f"{function}({{{OF_METRICS}}}[{window}])"
+    return f"{reduce} by ({OF_METRIC}) ({function}({{{OF_METRICS}}}[{window}]))"
 
 
 def not_finite() -> str:
@@ -117,5 +138,5 @@ def not_finite() -> str:
 
 
 def records() -> str:
-    """Return what became of the run's records, by the metric that says it."""
-    return f'sum by (__name__) ({{__name__=~"synapse_otel_records_.+", {ONE_RUN}}})'
+    """Return what became of the run's records, by the metric that says it; processes that are gone count, too."""
+    return f'sum by (__name__) (last_over_time({{__name__=~"synapse_otel_records_.+", {ONE_RUN}}}[$__range]))'

@@ -24,7 +24,8 @@ def values() -> table.Panel:
         "Value #C": "greatest",
         "instance": "instance",
     }
-    last, least, greatest = (queries.metrics(f"{name}_over_time") for name in ("last", "min", "max"))
+    last, greatest = (queries.metrics(f"{name}_over_time") for name in ("last", "max"))
+    least = queries.metrics("min_over_time", reduce="min")
     return (
         panels.rows("Values", about)
         .targets(targets.rows(last, least, greatest))

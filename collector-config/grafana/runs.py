@@ -47,34 +47,42 @@ def _failures() -> timeseries.Panel:
 
 def _runs() -> table.Panel:
     about = (
-        "One row per run, and per attempt of a job that is tried again. Progress is that of the category that is "
-        "furthest from its end; the duration of a run that goes on is as of its last heartbeat."
+        "One row per run, and per attempt of a job that is tried again, the newest first. Progress is that of the "
+        "category that is furthest from its end; the duration of a run that goes on is as of its last heartbeat."
     )
     columns = {
         "synapse_run_status": "state",
         "job_id": "job",
         "synapse_run_name": "run",
+        "Value #D": "started",
         "Value #B": "progress",
         "Value #C": "ETA",
         "Value #A": "duration",
-        "job": "service",
+        "service": "service",
         "instance": "instance",
     }
-    state = queries.state(f"{SCOPE}, {queries.NO_WORKERS}")
+    own = f"{SCOPE}, {queries.NO_WORKERS}"
+    state, started = queries.with_service(queries.state(own)), queries.started(own)
     return (
         panels.rows("Runs", about)
-        .targets(targets.rows(state, queries.progress_of_runs(SCOPE), queries.eta_of_runs(SCOPE)))
+        .targets(targets.rows(state, queries.progress_of_runs(SCOPE), queries.eta_of_runs(SCOPE), started))
         .transformations([panels.joined(), *panels.only(columns)])
         .override_by_name("state", cells.state())
         .override_by_name("job", cells.linked(links.of_value()))
+        .override_by_name("started", cells.moment())
         .override_by_name("progress", cells.progress())
         .override_by_name("ETA", cells.seconds())
         .override_by_name("duration", cells.seconds())
+        .sort_by(panels.by("started"))
     )
 
 
 def _last_messages() -> table.Panel:
-    about = "The last message or event of each job, of the 5,000 latest."
+    # LogQL has no limit per job: `topk` and `last_over_time` take numbers, not lines.
+    about = (
+        "The last message or event of each job, of the 5,000 latest of all: a job that has been quiet while others "
+        "said more is not here, but on its own dashboard."
+    )
     columns = {"job_id": "job", "Time (first)": "time", "severity_text (first)": "severity", "Line (first)": "message"}
     first = {"operation": "aggregate", "aggregations": ["first"]}
     by_job = {"job_id": {"operation": "groupby", "aggregations": []}}

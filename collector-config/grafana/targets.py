@@ -18,7 +18,8 @@ def instant(expr: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
 
 def rows(*exprs: str) -> list[prometheus.Dataquery]:
     """Return PromQL queries at the end of the time range, a table row for each result; they are called A, B, ..."""
-    return [_promql(expr, ref).instant().format(PromQueryFormat.TABLE) for ref, expr in zip("ABC", exprs, strict=False)]
+    named = zip("ABCD", exprs, strict=False)
+    return [_promql(expr, ref).instant().format(PromQueryFormat.TABLE) for ref, expr in named]
 
 
 def over_time(expr: str, legend: str, ref: str = "A", least: str = "1s") -> prometheus.Dataquery:

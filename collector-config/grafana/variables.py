@@ -29,15 +29,15 @@ def data_sources() -> list[DatasourceVariable]:
 
 
 def service() -> QueryVariable:
-    """Return the choice of services; the label `job` is the namespace and the name of one."""
+    """Return the choice of services; the label `job` is the namespace, where there is one, and the name of one."""
     return (
         _label_values("service", "label_values(synapse_run_active, job)")
         .label("Service")
         .description("service.name of the plugins.")
-        .regex(r"/^synapse\/(.+)$/")
+        .regex(r"/^(?:[^\/]*\/)?(.+)$/")
         .multi(True)
+        # All are these, not everything: a Loki has the logs of others as well.
         .include_all(True)
-        .all_value(".+")
         .current(ALL)
     )
 
@@ -106,7 +106,7 @@ def silent_after() -> CustomVariable:
 
 def _job() -> QueryVariable:
     return (
-        _label_values("job_id", 'label_values(synapse_run_active{job=~"synapse/$service"}, job_id)')
+        _label_values("job_id", f"label_values(synapse_run_active{{{queries.OF_SERVICES}}}, job_id)")
         .label("Job")
         .description("job_id of the runs in the time range.")
     )

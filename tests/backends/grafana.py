@@ -9,18 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from backends.prometheus import Prometheus
 
 FOLDER = Path(__file__).parents[2] / "collector-config" / "grafana"
 DASHBOARDS = ("runs", "run")
+DATA_SOURCES = yaml.safe_load((FOLDER / "provisioning" / "datasources.yaml").read_text())["datasources"]
 ALL = "$__all"
 _SPECIAL = re.compile(r"[$^*{}\[\]'+?.()|]")
-_VARIABLE = re.compile(r"\$(\w+)")
+_VARIABLE = re.compile(r"\$([a-z_]\w*)")
 
 
 def load(name: str) -> dict[str, Any]:
     """Return a dashboard as it is committed."""
     return dict(json.loads((FOLDER / "dashboards" / f"{name}.json").read_text()))
+
+
+def data_source(uid: str) -> dict[str, Any]:
+    """Return what is said of a data source that is provisioned, beyond its name and address."""
+    (found,) = [source["jsonData"] for source in DATA_SOURCES if source["uid"] == uid]
+    return dict(found)
 
 
 def targets(dashboard: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -73,7 +82,7 @@ class View:
         if not (pattern := variable.get("regex")):
             return list(values)
         matches = [re.search(pattern.strip("/").replace(r"\/", "/"), value) for value in values]
-        return [match[1] for match in matches if match]
+        return [*dict.fromkeys(match[1] for match in matches if match)]
 
     def fill(self, expr: str) -> str:
         """Return a query with its variables filled in as Grafana's data source for Prometheus does it."""

@@ -76,7 +76,7 @@ class Program:
 
     def _build(self) -> None:
         folder = self._folder()
-        with _alone(folder.with_suffix(".lock")):
+        with alone(folder.with_suffix(".lock")):
             if (folder / self.name).exists():
                 return
             started = time.monotonic()
@@ -90,7 +90,8 @@ class Program:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file until the block is left: nobody else builds the same meanwhile."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

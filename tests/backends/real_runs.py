@@ -74,6 +74,9 @@ STATES = {kind: kind for kind in ("completed", "failed", "cancelled", "crashed",
 }
 """The kinds of runs, and the state that each of them is in at last."""
 
+JOBS = dict.fromkeys(STATES, "synapse/trainer") | {"failed": "team-a/trainer", "cancelled": "/trainer"}
+"""The label `job` of each of them: the namespace of their service, which may be empty, and its name."""
+
 PROGRESS = {"completed": 1, "failed": 0.4, "cancelled": 0.3, "crashed": 0.5, "silent": 0.6, "running": 0.7}
 """How far each run is that reports by itself, in the category that it is last in."""
 
@@ -88,6 +91,7 @@ class Process:
     Args:
         instance: Its `service.instance.id`.
         pid: Its id.
+        started: When it began, in nanoseconds since 1970.
         durations: How many seconds it had run at its begin, at each heartbeat, and at its end.
         deliveries: What it knew then of its own records.
         ended: Whether it has said that it ended, or somebody has for it.
@@ -95,6 +99,7 @@ class Process:
 
     instance: str
     pid: str
+    started: int
     durations: list[float] = field(default_factory=list)
     deliveries: list[dict[str, int]] = field(default_factory=list)
     ended: bool = False
@@ -122,7 +127,7 @@ class RealRuns:
 
 def _process(reader: JournalReader) -> Process:
     identity, position = reader.identity(), START
-    process = Process(identity.journal_id, str(identity.resource["process.pid"]))
+    process = Process(identity.journal_id, str(identity.resource["process.pid"]), identity.started)
     while (batch := reader.read(position)).entries:
         position = batch.after
         for entry in batch.entries:
@@ -178,6 +183,7 @@ def _start(program: Path, kind: str, prometheus: Prometheus, folder: Path) -> su
 def _environ(kind: str, prometheus: Prometheus, folder: Path) -> dict[str, str]:
     ours = {
         "OTEL_SERVICE_NAME": "trainer",
+        "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace={JOBS[kind].rpartition('/')[0]}",
         "OTEL_METRIC_EXPORT_INTERVAL": str(round(INTERVAL * 1000)),
         "SYNAPSE_OTEL_JOURNAL_DIR": str(folder / kind),  # one each, so that nobody closes the silent run
         "SYNAPSE_OTEL_KEEP_DELIVERED": "true",

@@ -1,4 +1,4 @@
-"""The alert rules, by Prometheus' own tool; dashboards/test_alerts_of_runs.py asks them of real runs."""
+"""The alert rules, by Prometheus' own tool; in dashboards/ they are asked of real runs."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def test_each_alert_says_what_to_do() -> None:
     """Each has a severity, a summary, and a description with the run and the dashboard or command to go on with."""
     (group,) = yaml.safe_load(RULES.read_text())["groups"]
     assert group["name"] == "synapse"
-    assert {rule["alert"] for rule in group["rules"]} == set(ALERTS)
-    for rule in group["rules"]:
+    alerts = [rule for rule in group["rules"] if "alert" in rule]
+    assert {rule["alert"] for rule in alerts} == set(ALERTS)
+    for rule in alerts:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert "{{ $labels.job_id }}" in rule["annotations"]["summary"]
         said = rule["annotations"]["description"]

@@ -13,15 +13,14 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import yaml
 
 from backends import grafana, query_parsers
+from backends.programs import MissingProgramError
 from synapse_otel.projection import names
 
-DATA_SOURCES = yaml.safe_load((grafana.FOLDER / "provisioning" / "datasources.yaml").read_text())["datasources"]
 LOKI_OWN = {"severity_text"}
 """What Loki keeps of a log record that is no attribute."""
 
@@ -100,48 +99,18 @@ def test_the_choices_are_the_same_on_both_dashboards() -> None:
         assert offered[:6] == ["prometheus", "loki", "tempo", "service", "job_id", "category"]
 
 
-def test_data_sources_that_the_dashboards_begin_with_are_provisioned(dashboard: dict[str, Any]) -> None:
-    """Each variable of data sources begins with one of ours, of that type."""
-    begin = {
-        variable["query"]: variable["current"]["value"]
-        for variable in dashboard["templating"]["list"]
-        if variable["type"] == "datasource"
-    }
-    assert begin.items() <= {source["type"]: source["uid"] for source in DATA_SOURCES}.items()
-
-
-def test_links_between_data_sources_lead_to_ones_that_are_there() -> None:
-    """Logs lead to traces, and traces to logs and metrics, by the uids of the data sources."""
-    uids = {source["uid"] for source in DATA_SOURCES}
-    assert uids == {"prometheus", "loki", "tempo", "jaeger"}
-    led_to = re.findall(r"'datasourceUid': '(\w+)'", str(DATA_SOURCES))
-    assert sorted(led_to) == ["loki", "loki", "prometheus", "tempo"]
-    assert {field["matcherRegex"] for field in _of("loki")["derivedFields"]} == {"trace_id", names.JOB_ID}
-    assert [tag["key"] for tag in _of("tempo")["tracesToMetrics"]["tags"]] == [names.JOB_ID]
-    runs_of_logs = [field["url"] for field in _of("loki")["derivedFields"] if "/d/" in field["url"]]
-    assert runs_of_logs == [f"/d/{grafana.load('run')['uid']}?var-job_id=$${{__value.raw}}"]
-
-
-def test_links_of_the_dashboards_are_whole(dashboard: dict[str, Any]) -> None:
-    """A link to Explore holds a query in JSON, one to a dashboard the uid of a dashboard and variables that it has."""
-    boards = {board["uid"]: board for board in map(grafana.load, grafana.DASHBOARDS)}
-    urls = set(re.findall(r'"url": "([^"]+)"', json.dumps(dashboard)))
-    assert urls
-    for url in map(urlsplit, urls):
-        if url.path == "/explore":
-            ((pane,),) = (json.loads(text).values() for text in parse_qs(url.query)["panes"])
-            (query,) = pane["queries"]
-            assert pane["datasource"] == query["datasource"]["uid"] == f"${{{query['datasource']['type']}}}"
-            assert names.JOB_ID in (query.get("expr") or query["query"])
-        else:
-            board = boards[url.path.removeprefix("/d/")]
-            given = {name.removeprefix("var-") for name in re.findall(r"var-\w+", unquote(url.query))}
-            assert given <= {variable["name"] for variable in board["templating"]["list"]}
+def test_only_the_name_of_a_service_is_taken_to_be_in_the_index_of_loki(dashboard: dict[str, Any]) -> None:
+    """Streams are selected by it alone, which needs no namespace, and everything else is filtered after the pipe."""
+    asked = [target["expr"] for _, target in grafana.targets(dashboard, "loki")]
+    asked += [json.loads(url)["run"]["queries"][0].get("expr", "") for url in _explored(dashboard)]
+    asked += [grafana.data_source(uid)["tracesToLogsV2"]["query"] for uid in ("tempo", "jaeger")]
+    selected = {selector for query in asked for selector in re.findall(r"\{(\w+=[^}]*)\}", query)}
+    assert selected == {'service_name=~"$service"', 'service_name=~".+"'}
 
 
 def test_logql_names_only_what_is_sent(dashboard: dict[str, Any]) -> None:
     """The labels and the structured metadata in LogQL are resource attributes, attributes or fields of our records."""
-    sent = attributes("service.name", "service.namespace", names.JOB_ID, names.LEVEL, names.STEP) | LOKI_OWN
+    sent = attributes("service.name", names.JOB_ID, names.LEVEL, names.STEP) | LOKI_OWN
     queries = [target["expr"] for _, target in grafana.targets(dashboard, "loki")]
     assert queries
     for query in queries:
@@ -155,8 +124,16 @@ def test_traceql_names_only_what_is_sent() -> None:
     assert queries == [f'{{ resource.{names.JOB_ID} = "$job_id" }}']
 
 
-@pytest.mark.skipif(not query_parsers.are_there(), reason=query_parsers.MISSING)
-def test_logql_and_traceql_are_well_formed() -> None:
+@pytest.fixture(scope="module")
+def parsers() -> Path:
+    """The parsers of LogQL and TraceQL."""
+    try:
+        return query_parsers.find()
+    except MissingProgramError as error:
+        pytest.skip(str(error))
+
+
+def test_logql_and_traceql_are_well_formed(parsers: Path) -> None:
     """The parsers that Grafana's editors use find no error in the queries, also none of those between data sources."""
     asked = [
         (kind, target.get("expr") or target["query"])
@@ -164,12 +141,12 @@ def test_logql_and_traceql_are_well_formed() -> None:
         for kind in ("loki", "tempo")
         for _, target in grafana.targets(grafana.load(name), kind)
     ]
-    asked += [("loki", _of(uid)["tracesToLogsV2"]["query"]) for uid in ("tempo", "jaeger")]
+    asked += [("loki", grafana.data_source(uid)["tracesToLogsV2"]["query"]) for uid in ("tempo", "jaeger")]
     filled = [(kind, re.sub(r"\$\w+|\$\$\{[^}]+\}", "1m", query)) for kind, query in asked]
     assert len(filled) == 6
-    assert query_parsers.errors(filled) == [[]] * 6
+    assert query_parsers.errors(parsers, filled) == [[]] * 6
     broken = [("loki", '{a="1"} | | b="2"'), ("tempo", "{ resource.job_id == }")]
-    assert all(query_parsers.errors(broken))
+    assert all(query_parsers.errors(parsers, broken))
 
 
 def test_severities_are_those_of_the_plugins(dashboard: dict[str, Any]) -> None:
@@ -178,11 +155,12 @@ def test_severities_are_those_of_the_plugins(dashboard: dict[str, Any]) -> None:
     assert [set(one.split(",")) for one in offered] in ([], [set(names.SEVERITY)])
 
 
+def _explored(dashboard: dict[str, Any]) -> set[str]:
+    """Return what the links to Explore hold."""
+    urls = re.findall(r'"url": "([^"]+)"', json.dumps(dashboard))
+    return {parse_qs(urlsplit(url).query)["panes"][0] for url in urls if url.startswith("/explore")}
+
+
 def _without_placement(fields: dict[str, Any]) -> dict[str, Any]:
     """Leave out where a link is, which the SDK writes where nothing was said."""
     return {name: value for name, value in fields.items() if (name, value) != ("placement", "inControlsMenu")}
-
-
-def _of(uid: str) -> dict[str, Any]:
-    (found,) = [source["jsonData"] for source in DATA_SOURCES if source["uid"] == uid]
-    return dict(found)
