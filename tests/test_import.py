@@ -77,7 +77,7 @@ RULES = {
             *("actions", "console", "context", "environment", "logger", "models", "otel_logger", "secret_keys"),
             *("step_contexts", "steps", "values"),
         ),
-        late=("export.settings", "projection.redaction"),
+        late=("event_loop", "export.settings", "projection.redaction"),
     ),
 }
 

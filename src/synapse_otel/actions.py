@@ -261,11 +261,9 @@ def _run_to_its_end(result: Awaitable[Any], name: str) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_awaited(result))
+        from synapse_otel.event_loop import interruptible
+
+        return asyncio.run(interruptible(result))
     if isinstance(result, Coroutine):
         result.close()
     raise RuntimeError(f"the action {name!r} is async: run_action cannot run it inside a running event loop")
-
-
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return await result

@@ -16,7 +16,7 @@ from cli.kit import Cli, program
 from synapse_otel.testing import BlackHole, Collector, Status
 
 PLUGIN = """
-import asyncio, sys, time
+import asyncio, signal, sys, threading, time
 from pydantic import BaseModel, Field
 from synapse_otel import action
 
@@ -51,6 +51,15 @@ def leave(params, ctx):
 @action
 async def wait(params, ctx):
     ctx.log_message("waiting")
+    await asyncio.sleep(60)
+
+@action
+async def wait_beside_a_thread(params, ctx):
+    def interrupt():
+        time.sleep(0.5)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     await asyncio.sleep(60)
 
 @action
@@ -277,6 +286,18 @@ def test_an_interrupted_run_ends_as_cancelled_and_is_delivered(
     assert (returned, err) == (code, "")
     assert re.search(r"✖ cancelled in .+\n  error      .+\n  telemetry  (\d+) of \1 records sent", out)
     assert collector.span(action).attributes["synapse.run.status"] == "cancelled"
+
+
+def test_an_interrupt_wakes_an_action_that_waits(
+    start: Callable[..., subprocess.Popen[bytes]], collector: Collector
+) -> None:
+    """Also one that does not interrupt the wait itself, because another thread of the process gets it."""
+    process = start("plugin:wait_beside_a_thread", env={**os.environ, **collector.env()})
+
+    returned, out, err = ended(process)
+
+    assert (returned, err) == (130, "")
+    assert "✖ cancelled in " in out
 
 
 def test_a_second_ctrl_c_gives_up_waiting_for_the_delivery(
