@@ -85,7 +85,7 @@ def test_everything_is_the_owners_only_for_an_ordinary_user(tmp_path: Path) -> N
         """
         if os.getuid() == 0:
             os.chown(sys.argv[1], 65534, 65534)
-            for parent in Path(sys.argv[1]).parents: parent == Path("/") or os.chmod(parent, 0o755)
+            for parent in Path(sys.argv[1]).parents: parent.chmod(parent.stat().st_mode | 0o055)
             os.setgid(65534); os.setuid(65534)
         os.umask(0o777)
         root = Path(sys.argv[1]) / "a" / "b"

@@ -102,7 +102,7 @@ def test_a_directory_without_permission_is_gone_on_with_in_memory(tmp_path: Path
     drop = """
         os.chmod(sys.argv[1], 0o555)
         if os.getuid() == 0:
-            for parent in Path(sys.argv[1]).parents: parent == Path("/") or os.chmod(parent, 0o755)
+            for parent in Path(sys.argv[1]).parents: parent.chmod(parent.stat().st_mode | 0o055)
             os.setgid(65534); os.setuid(65534)
     """
     import textwrap
