@@ -163,14 +163,14 @@ def remove_abandoned(root: Path) -> None:
 
 def _make_hidden(hidden: Path) -> None:
     run = hidden.parent
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
         try:
             _make_private(run)
             if run.is_symlink():
                 raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
             return _mkdir(hidden)
         except FileNotFoundError:  # the last journal of the run was removed meanwhile, and the run's directory with it
-            continue
+            time.sleep(tried / 10_000)  # out of step with whoever removes it: half a second in all
     raise FileNotFoundError(errno.ENOENT, "the directory of a run is removed again and again", str(run))
 
 
