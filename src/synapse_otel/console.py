@@ -143,7 +143,7 @@ class ConsoleLogger(BaseLogger):
         return {"job_id": self._job_id, "dev_events": self._dev_events, "finished": self._is_finished}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(dev_events=state["dev_events"])  # type: ignore[misc]
+        self.__init__(dev_events=state["dev_events"])  # type: ignore[misc]  # a copy begins as a new one
         self._job_id, self._is_finished = state["job_id"], state["finished"]
         if self._is_finished:
             self._finish_token.clear()

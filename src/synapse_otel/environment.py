@@ -183,7 +183,7 @@ class PluginEnvironment:
     def __eq__(self, other: object) -> bool:
         return self._data == other._data if isinstance(other, PluginEnvironment) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says: not hashable
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(sorted(self._data))})"

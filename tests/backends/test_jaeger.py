@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
-import pytest
-
-from backends.jaeger import Event, Jaeger, named, running_jaeger, tree
+from backends.jaeger import Event, Jaeger, named, tree
 from synapse_otel import RuntimeContext
-
-
-@pytest.fixture(scope="module")
-def running(jaeger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
-    with running_jaeger(jaeger, tmp_path_factory.mktemp("jaeger")) as started:
-        yield started
-
-
-@pytest.fixture
-def backend(running: Jaeger, monkeypatch: pytest.MonkeyPatch) -> Jaeger:
-    """Jaeger, where every signal is sent to."""
-    for name, value in running.env().items():
-        monkeypatch.setenv(name, value)
-    return running
 
 
 def recorded(job: str) -> None:
@@ -40,11 +22,11 @@ def recorded(job: str) -> None:
             raise OSError(28, "No space left on device")
 
 
-def test_the_tree_of_a_finished_run(backend: Jaeger) -> None:
+def test_the_tree_of_a_finished_run(jaeger_backend: Jaeger) -> None:
     """The run is found by its job, with its steps and phases as a tree and the status of each, below one service."""
     recorded("finished")
-    spans = backend.run("finished")
-    assert backend.services() == ["synapse-plugin"]
+    spans = jaeger_backend.run("finished")
+    assert jaeger_backend.services() == ["synapse-plugin"]
     assert tree(spans) == [
         ("", "train", "ERROR"),
         ("fit", "epochs", "OK"),
@@ -53,23 +35,23 @@ def test_the_tree_of_a_finished_run(backend: Jaeger) -> None:
         ("train", "save", "ERROR"),
     ]
     assert {span.process["job_id"] for span in spans} == {"finished"}
-    assert backend.trace(spans[0].trace_id) == spans
+    assert jaeger_backend.trace(spans[0].trace_id) == spans
 
 
-def test_the_other_query_api_has_the_same_spans(backend: Jaeger) -> None:
+def test_the_other_query_api_has_the_same_spans(jaeger_backend: Jaeger) -> None:
     """The API of version 3, which answers in OTLP, knows the service and every span of the run."""
     recorded("by the API of version 3")
-    spans = backend.run("by the API of version 3")
-    assert backend.get("api/v3/services") == {"services": ["synapse-plugin"]}
-    found = backend.get(f"api/v3/traces/{spans[0].trace_id}")["result"]["resourceSpans"]
+    spans = jaeger_backend.run("by the API of version 3")
+    assert jaeger_backend.get("api/v3/services") == {"services": ["synapse-plugin"]}
+    found = jaeger_backend.get(f"api/v3/traces/{spans[0].trace_id}")["result"]["resourceSpans"]
     otlp = [span for resource in found for scope in resource["scopeSpans"] for span in scope["spans"]]
     assert sorted((span["spanId"], span["name"]) for span in otlp) == sorted((span.id, span.name) for span in spans)
 
 
-def test_what_a_run_said_is_on_its_spans(backend: Jaeger) -> None:
+def test_what_a_run_said_is_on_its_spans(jaeger_backend: Jaeger) -> None:
     """Messages, events with their data, final metrics and progress, and the exception are where they happened."""
     recorded("said")
-    spans = backend.run("said")
+    spans = jaeger_backend.run("said")
     train, fit, epochs, save = (named(spans, name) for name in ("train", "fit", "epochs", "save"))
     (exception,) = save.events
     assert train.events == [
@@ -95,9 +77,9 @@ def test_what_a_run_said_is_on_its_spans(backend: Jaeger) -> None:
     assert {"synapse.category": "epochs", **progress}.items() <= epochs.tags.items()
 
 
-def test_a_failed_run_is_found_as_an_error(backend: Jaeger) -> None:
+def test_a_failed_run_is_found_as_an_error(jaeger_backend: Jaeger) -> None:
     """The search for errors finds it, the one for what went well does not find it by its root."""
     recorded("failed")
-    (spans,) = backend.find(job_id="failed", error="true")
+    (spans,) = jaeger_backend.find(job_id="failed", error="true")
     assert tree(spans)[0] == ("", "train", "ERROR")
-    assert backend.find(job_id="failed", **{"synapse.run.status": "completed"}) == []
+    assert jaeger_backend.find(job_id="failed", **{"synapse.run.status": "completed"}) == []

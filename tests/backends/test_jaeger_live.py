@@ -9,12 +9,10 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from backends.jaeger import Jaeger, Span, named, running_jaeger, tree
+from backends.jaeger import Jaeger, Span, named, tree
 from backends.servers import wait_for
 from cli.kit import program
 from synapse_otel import RuntimeContext
@@ -31,20 +29,6 @@ CRASHING = """
 """
 
 
-@pytest.fixture(scope="module")
-def running(jaeger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
-    with running_jaeger(jaeger, tmp_path_factory.mktemp("jaeger")) as started:
-        yield started
-
-
-@pytest.fixture
-def backend(running: Jaeger, monkeypatch: pytest.MonkeyPatch) -> Jaeger:
-    """Jaeger, where every signal is sent to."""
-    for name, value in running.env().items():
-        monkeypatch.setenv(name, value)
-    return running
-
-
 def crash(job: str) -> None:
     """Kill a run in the middle of a step."""
     process = subprocess.Popen(
@@ -59,28 +43,28 @@ def crash(job: str) -> None:
     process.communicate()
 
 
-def test_a_run_under_way_is_found_at_once_with_its_messages(backend: Jaeger) -> None:
+def test_a_run_under_way_is_found_at_once_with_its_messages(jaeger_backend: Jaeger) -> None:
     """A run that has not ended is found by its job within seconds, and what it says arrives in parts meanwhile."""
     began = time.monotonic()
     with RuntimeContext.open("unfinished", "train") as ctx:
-        wait_for(lambda: backend.find(job_id="unfinished"), "a run under way is found", 60)
+        wait_for(lambda: jaeger_backend.find(job_id="unfinished"), "a run under way is found", 60)
         assert time.monotonic() - began < 60
-        started = named(backend.run("unfinished"), "run started")
+        started = named(jaeger_backend.run("unfinished"), "run started")
         assert (started.trace_id, started.tags["synapse.run.name"]) == (ctx.trace_id, "train")
         with ctx.step("fit"):
             for number in range(250):
                 ctx.log_message(f"message {number}")
-            parts = wait_for(lambda: _parts(backend, "unfinished", 2), "two parts of a hundred messages", 10)
+            parts = wait_for(lambda: _parts(jaeger_backend, "unfinished", 2), "two parts of a hundred messages", 10)
             assert [part.name for part in parts] == ["fit part 1", "fit part 2"]
             assert [event.fields["message"] for part in parts for event in part.events] == [
                 f"message {number}" for number in range(200)
             ]
-            assert {span.name for span in backend.run("unfinished")} == {
+            assert {span.name for span in jaeger_backend.run("unfinished")} == {
                 "run started",
                 "fit part 1",
                 "fit part 2",
             }
-    spans = backend.run("unfinished")
+    spans = jaeger_backend.run("unfinished")
     assert tree(spans) == [
         ("", "train", "OK"),
         ("fit", "fit part 1", ""),
@@ -99,7 +83,7 @@ def _parts(jaeger: Jaeger, job: str, number: int) -> list[Span]:
 
 
 @pytest.mark.parametrize("recovery", ["push", "next start"])
-def test_a_killed_run_is_shown_as_crashed(backend: Jaeger, recovery: str) -> None:
+def test_a_killed_run_is_shown_as_crashed(jaeger_backend: Jaeger, recovery: str) -> None:
     """A run that was killed with SIGKILL is closed, with all that it said, by `push` or by the next run."""
     job = f"killed, then {recovery}"
     crash(job)
@@ -107,9 +91,9 @@ def test_a_killed_run_is_shown_as_crashed(backend: Jaeger, recovery: str) -> Non
         subprocess.run([program(), "push"], check=True, timeout=30, stdout=subprocess.DEVNULL)
     else:
         with RuntimeContext.open("next"):
-            wait_for(lambda: backend.find(job_id=job), "the next run has recovered the killed one", 20)
-    wait_for(lambda: len(backend.find(job_id=job)[0]) == 4, "all spans of the killed run")
-    spans = backend.run(job)
+            wait_for(lambda: jaeger_backend.find(job_id=job), "the next run has recovered the killed one", 20)
+    wait_for(lambda: len(jaeger_backend.find(job_id=job)[0]) == 4, "all spans of the killed run")
+    spans = jaeger_backend.run(job)
     assert tree(spans) == [
         ("", "train", "ERROR"),
         ("fit", "epochs", "ERROR"),
@@ -123,10 +107,10 @@ def test_a_killed_run_is_shown_as_crashed(backend: Jaeger, recovery: str) -> Non
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_metrics_and_logs_are_set_aside_and_traces_go_on(
-    backend: Jaeger, protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    jaeger_backend: Jaeger, protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What Jaeger does not serve is said once for each signal; nothing waits for it, and the traces are whole."""
-    endpoint = backend.otlp_grpc_endpoint if protocol == "grpc" else backend.otlp_endpoint
+    endpoint = jaeger_backend.otlp_grpc_endpoint if protocol == "grpc" else jaeger_backend.otlp_endpoint
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
     caplog.set_level(logging.WARNING, "synapse_otel")
@@ -143,5 +127,5 @@ def test_metrics_and_logs_are_set_aside_and_traces_go_on(
     assert (report.pending, report.dropped, report.dead_lettered) == (0, 0, 0)
     said = sorted(record.getMessage().split(":")[0] for record in caplog.records)
     assert said == ["logs are not sent", "metrics are not sent"]
-    events = [event for span in backend.run(job) for event in span.events]
+    events = [event for span in jaeger_backend.run(job) for event in span.events]
     assert Counter(event.fields["message"] for event in events) == Counter(f"message {n}" for n in range(300))

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from backends import journaled
-from backends.prometheus import Prometheus, running_prometheus
+from backends.prometheus import Prometheus
 from synapse_otel import RuntimeContext
 
 KEY = ("synapse_category", "synapse_metric_key")
 
 
-@pytest.fixture(scope="module")
-def running(prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with running_prometheus(prometheus, tmp_path_factory.mktemp("prometheus")) as started:
-        yield started
-
-
-@pytest.fixture
-def backend(running: Prometheus, monkeypatch: pytest.MonkeyPatch) -> Prometheus:
-    """Prometheus, where metrics are sent to; the journals of what was delivered are kept, to compare."""
-    for name, value in running.env().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SYNAPSE_OTEL_KEEP_DELIVERED", "true")
-    return running
-
-
-def test_every_sample_of_a_fast_curve_is_there(backend: Prometheus, journal_dir: Path) -> None:
+def test_every_sample_of_a_fast_curve_is_there(prometheus_backend: Prometheus, journal_dir: Path) -> None:
     """A sample every 10 ms for 10 s, NaN and infinity among them: a thousand, as the journal has them."""
     odd = {500: math.nan, 501: math.nan, 600: math.inf, 700: -math.inf}
     with RuntimeContext.open("fast", "train") as ctx:
@@ -41,7 +23,7 @@ def test_every_sample_of_a_fast_curve_is_there(backend: Prometheus, journal_dir:
             time.sleep(max(0.0, began + (number + 1) * 0.01 - time.monotonic()))
         assert ctx.flush(10)
         assert ctx.report().dead_lettered == 0
-    curves = journaled.stored(backend, 'synapse_metric_loss{job_id="fast"}', *KEY)
+    curves = journaled.stored(prometheus_backend, 'synapse_metric_loss{job_id="fast"}', *KEY)
     assert curves == journaled.metrics(journal_dir)
     ((_, samples),) = curves.items()
     values = [float.fromhex(value) for _, value in samples]
@@ -50,24 +32,24 @@ def test_every_sample_of_a_fast_curve_is_there(backend: Prometheus, journal_dir:
     assert len(values) == 1000
 
 
-def test_samples_of_one_millisecond_are_all_there(backend: Prometheus, journal_dir: Path) -> None:
+def test_samples_of_one_millisecond_are_all_there(prometheus_backend: Prometheus, journal_dir: Path) -> None:
     """A tight loop reports many times in a millisecond, which Prometheus keeps one sample of: none is lost."""
     with RuntimeContext.open("burst", "train") as ctx:
         for number in range(2000):
             ctx.set_metrics({"loss": number, "accuracy": -number}, "training")
         assert ctx.flush(10)
-    curves = journaled.stored(backend, '{__name__=~"synapse_metric_.+",job_id="burst"}', *KEY)
+    curves = journaled.stored(prometheus_backend, '{__name__=~"synapse_metric_.+",job_id="burst"}', *KEY)
     assert curves == journaled.metrics(journal_dir)
     assert sorted(len(samples) for samples in curves.values()) == [2000, 2000]
 
 
-def test_the_last_value_is_what_a_query_returns(backend: Prometheus) -> None:
+def test_the_last_value_is_what_a_query_returns(prometheus_backend: Prometheus) -> None:
     """An instant query gives the last value, NaN too: it is no end of the series."""
     with RuntimeContext.open("last", "train") as ctx:
         ctx.set_metrics({"loss": 0.5}, "training")
         ctx.set_metrics({"loss": math.nan}, "training")
         assert ctx.flush(10)
-    (found,) = backend.query('synapse_metric_loss{job_id="last"}', time.time() + 1)
+    (found,) = prometheus_backend.query('synapse_metric_loss{job_id="last"}', time.time() + 1)
     assert found["value"][1] == "NaN"
-    (found,) = backend.query('count_over_time(synapse_metric_loss{job_id="last"}[1m])', time.time() + 1)
+    (found,) = prometheus_backend.query('count_over_time(synapse_metric_loss{job_id="last"}[1m])', time.time() + 1)
     assert found["value"][1] == "2"

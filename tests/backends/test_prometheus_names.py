@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backends.journaled import NAME
-from backends.prometheus import Labels, Prometheus, running_prometheus
+from backends.prometheus import Labels, Prometheus
 from synapse_otel import RuntimeContext
 
 METRIC_NAMES = {
@@ -51,20 +50,6 @@ SERIES: list[Labels] = [
 """What a run has, besides the labels that all of its series have."""
 
 
-@pytest.fixture(scope="module")
-def running(prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with running_prometheus(prometheus, tmp_path_factory.mktemp("prometheus")) as started:
-        yield started
-
-
-@pytest.fixture
-def backend(running: Prometheus, monkeypatch: pytest.MonkeyPatch) -> Prometheus:
-    """Prometheus, where metrics are sent to."""
-    for name, value in running.env().items():
-        monkeypatch.setenv(name, value)
-    return running
-
-
 def series_of(prometheus: Prometheus, job: str) -> list[Labels]:
     """Return the labels of every series of a job, in order."""
     found = prometheus.get("series", **{"match[]": f'{{job_id="{job}"}}', "start": time.time() - 600})
@@ -79,11 +64,11 @@ def report_all(job: str) -> None:
         ctx.set_metrics({"loss": 0.5}, "training")
 
 
-def test_the_series_of_a_run(backend: Prometheus) -> None:
+def test_the_series_of_a_run(prometheus_backend: Prometheus) -> None:
     """A run has the documented series, with the documented labels and no others."""
     report_all("named")
     every, info = [], []
-    for labels in series_of(backend, "named"):
+    for labels in series_of(prometheus_backend, "named"):
         (info if labels[NAME] == "target_info" else every).append(labels)
     (instance,) = {labels["instance"] for labels in every}
     common = {
@@ -106,7 +91,7 @@ def test_the_readme_has_the_names() -> None:
     assert {name for name in names - {"synapse_metric_loss"} if f"`{name}`" not in text} == set()
 
 
-def test_what_a_process_is_becomes_labels(backend: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_process_is_becomes_labels(prometheus_backend: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rank, trial, plugin, its release and the environment that it is deployed in are labels of every series."""
     monkeypatch.setenv("OTEL_SERVICE_NAME", "trainer")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging,service.version=1.2")
@@ -124,17 +109,17 @@ def test_what_a_process_is_becomes_labels(backend: Prometheus, monkeypatch: pyte
         "synapse_plugin_version": "3.1",
         "synapse_rank": "3",
     }
-    every = [labels for labels in series_of(backend, "promoted") if labels[NAME] != "target_info"]
+    every = [labels for labels in series_of(prometheus_backend, "promoted") if labels[NAME] != "target_info"]
     assert len(every) == len(SERIES)
     assert [{name: labels.get(name) for name in expected} for labels in every] == [expected] * len(every)
 
 
-def test_the_name_of_a_metric(backend: Prometheus) -> None:
+def test_the_name_of_a_metric(prometheus_backend: Prometheus) -> None:
     """A key of any characters becomes a valid name; a label has it as it was given, so that no two keys mix."""
     with RuntimeContext.open("keys") as ctx:
         for value, key in enumerate(METRIC_NAMES):
             ctx.set_metrics({key: value}, "validation / top")
-    found = backend.query('{job_id="keys",synapse_category="validation / top"}', time.time() + 1)
+    found = prometheus_backend.query('{job_id="keys",synapse_category="validation / top"}', time.time() + 1)
     assert {one["metric"]["synapse_metric_key"]: one["metric"][NAME] for one in found} == METRIC_NAMES
     values = {one["metric"]["synapse_metric_key"]: one["value"][1] for one in found}
     assert values == {key: str(value) for value, key in enumerate(METRIC_NAMES)}

@@ -7,13 +7,12 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backends import journaled
-from backends.prometheus import Prometheus, running_prometheus
+from backends.prometheus import Prometheus
 from backends.servers import wait_for
 from synapse_otel import RuntimeContext
 
@@ -40,21 +39,6 @@ WORKERS = """
 """
 
 
-@pytest.fixture(scope="module")
-def running(prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with running_prometheus(prometheus, tmp_path_factory.mktemp("prometheus")) as started:
-        yield started
-
-
-@pytest.fixture
-def backend(running: Prometheus, monkeypatch: pytest.MonkeyPatch) -> Prometheus:
-    """Prometheus, where metrics are sent to; the journals of what was delivered are kept, to compare."""
-    for name, value in running.env().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SYNAPSE_OTEL_KEEP_DELIVERED", "true")
-    return running
-
-
 def the_progress(prometheus: Prometheus, jobs: str) -> journaled.Curves:
     return journaled.stored(prometheus, f'synapse_progress_current{{job_id=~"{jobs}"}}', "synapse_category")
 
@@ -64,7 +48,7 @@ def the_metrics(prometheus: Prometheus, jobs: str) -> journaled.Curves:
     return journaled.stored(prometheus, selector, "synapse_category", "synapse_metric_key")
 
 
-def test_two_runs_at_once_do_not_mix(backend: Prometheus, journal_dir: Path) -> None:
+def test_two_runs_at_once_do_not_mix(prometheus_backend: Prometheus, journal_dir: Path) -> None:
     """Two runs of one service that report the same categories at the same time have each their own series."""
 
     def run(job: str, total: int) -> None:
@@ -80,29 +64,31 @@ def test_two_runs_at_once_do_not_mix(backend: Prometheus, journal_dir: Path) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    progress = the_progress(backend, "run-.+")
+    progress = the_progress(prometheus_backend, "run-.+")
     assert progress == journaled.progress(journal_dir)
     assert {series[0]: len(samples) for series, samples in progress.items()} == {"run-10": 5, "run-20": 5}
-    assert the_metrics(backend, "run-.+") == journaled.metrics(journal_dir)
-    totals = backend.query('synapse_progress_total{job_id=~"run-.+"}', time.time() + 1)
+    assert the_metrics(prometheus_backend, "run-.+") == journaled.metrics(journal_dir)
+    totals = prometheus_backend.query('synapse_progress_total{job_id=~"run-.+"}', time.time() + 1)
     assert {found["metric"]["job_id"]: found["value"][1] for found in totals} == {"run-10": "10", "run-20": "20"}
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_processes_of_one_run_do_not_mix(backend: Prometheus, journal_dir: Path, tmp_path: Path, method: str) -> None:
+def test_processes_of_one_run_do_not_mix(
+    prometheus_backend: Prometheus, journal_dir: Path, tmp_path: Path, method: str
+) -> None:
     """A run and its two worker processes that report the same categories have one job and three instances."""
     program = tmp_path / "workers.py"
     program.write_text(textwrap.dedent(WORKERS))
     job = f"by-{method}"
     subprocess.run([sys.executable, str(program), job, method], check=True, timeout=60)
     expected = journaled.progress(journal_dir)
-    wait_for(lambda: the_progress(backend, job) == expected, "the progress of all processes")
+    wait_for(lambda: the_progress(prometheus_backend, job) == expected, "the progress of all processes")
     assert [len(samples) for samples in expected.values()] == [5, 5, 5]
     assert {series[0] for series in expected} == {job}
-    assert the_metrics(backend, job) == journaled.metrics(journal_dir)
-    lowest = backend.query(f'min_over_time(synapse_metric_loss{{job_id="{job}"}}[1m])', time.time() + 1)
+    assert the_metrics(prometheus_backend, job) == journaled.metrics(journal_dir)
+    lowest = prometheus_backend.query(f'min_over_time(synapse_metric_loss{{job_id="{job}"}}[1m])', time.time() + 1)
     assert sorted(float(found["value"][1]) for found in lowest) == [1.1, 2.1, 3.1]
-    alive = backend.query(f'last_over_time(synapse_run_active{{job_id="{job}"}}[5m])', time.time() + 1)
+    alive = prometheus_backend.query(f'last_over_time(synapse_run_active{{job_id="{job}"}}[5m])', time.time() + 1)
     assert sorted((found["metric"].get("synapse_worker", ""), found["value"][1]) for found in alive) == [
         ("", "0"),
         ("true", "0"),

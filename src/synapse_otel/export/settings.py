@@ -171,11 +171,11 @@ def _signal(environ: Mapping[str, str], signal: Signal) -> SignalSettings:
     return SignalSettings(
         signal=signal,
         exporter=chosen,  # type: ignore[arg-type]  # `_choice` returned one of the literals
-        protocol=protocol,  # type: ignore[arg-type]
+        protocol=protocol,  # type: ignore[arg-type]  # likewise
         endpoint=url,
         headers=parse_env_headers(option("HEADERS")[1], liberal=True),
         timeout=_number(environ, option("TIMEOUT")[0], 10.0),
-        compression=_choice(*option("COMPRESSION"), ("none", "gzip", "deflate"), "none"),  # type: ignore[arg-type]
+        compression=_choice(*option("COMPRESSION"), ("none", "gzip", "deflate"), "none"),  # type: ignore[arg-type]  # likewise
         certificate=_file(*option("CERTIFICATE")),
         client_certificate=_file(*option("CLIENT_CERTIFICATE")),
         client_key=_file(*option("CLIENT_KEY")),

@@ -113,7 +113,7 @@ class Journal:
                 end = start + size + 8
                 if end <= segment.capacity and size <= _MAX_RECORD:
                     segment.offset = end
-                    segment.map[start:end] = frame  # type: ignore[index]
+                    segment.map[start:end] = frame  # type: ignore[index]  # with a capacity it has a map
                     self._seq += 1
                     return
             if self._append_elsewhere(payload):

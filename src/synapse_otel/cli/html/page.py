@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # Plotly has no types
 
 from synapse_otel.cli.html.document import document
 from synapse_otel.cli.view import RunView
