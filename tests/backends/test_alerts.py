@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from backends import grafana
+from backends.promtool import promtool_says
 
 RULES = Path(__file__).parents[2] / "collector-config" / "prometheus" / "alerts.yaml"
 TESTS = RULES.with_name("alerts_test.yaml")
 ALERTS = ("RunStalled", "RunFailed", "RunSilent", "TelemetryDropped")
-
-
-def promtool_says(promtool: Path, *command: object) -> tuple[int, str]:
-    done = subprocess.run(
-        [promtool, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return done.returncode, done.stdout
 
 
 def test_the_rules_are_valid(promtool: Path) -> None:

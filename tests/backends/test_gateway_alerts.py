@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from backends.otelcol import FOLDER, TOKEN, GatewayFiles, Otelcol, gateway_before, own_metrics
+from backends.promtool import promtool_says
 from backends.servers import free_port, wait_for
 from synapse_otel.testing import Collector, Status
 
 RULES = FOLDER / "prometheus" / "gateway-alerts.yaml"
 TESTS = RULES.with_name("gateway-alerts_test.yaml")
 ALERTS = {"GatewayDroppedTelemetry", "GatewayQueueFillsUp", "GatewayShortOfMemory"}
-
-
-def promtool_says(promtool: Path, *command: object) -> tuple[int, str]:
-    done = subprocess.run(
-        [promtool, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return done.returncode, done.stdout
 
 
 def test_the_rules_are_valid(promtool: Path) -> None:

@@ -10,19 +10,13 @@ from typing import Annotated
 
 import typer
 
+from synapse_otel.cli.arguments import OneRun
 from synapse_otel.cli.errors import FAILED, CliError
 from synapse_otel.journal.locks import replace_file
 
 
 def report(
-    wanted: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A job id or the beginning of one, a run's directory name or its trace id; by default the latest run.",
-            show_default=False,
-        ),
-    ] = None,
+    wanted: OneRun = None,
     output: Annotated[
         Path | None,
         typer.Option(

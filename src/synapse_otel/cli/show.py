@@ -7,20 +7,14 @@ from typing import Annotated
 
 import typer
 
+from synapse_otel.cli.arguments import OneRun
 from synapse_otel.cli.errors import CliError
 
 LINES = 50
 
 
 def show(
-    wanted: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A job id or the beginning of one, a run's directory name or its trace id; by default the latest run.",
-            show_default=False,
-        ),
-    ] = None,
+    wanted: OneRun = None,
     everything: Annotated[
         bool, typer.Option("--all", help=f"Show the whole timeline and all spans, not only the last {LINES} lines.")
     ] = False,
