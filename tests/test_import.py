@@ -58,12 +58,19 @@ RULES = {
         who=("export",),
         project=("journal", "projection", "models", "secret_keys"),
     ),
+    "the agent ships as the threads do, with the same export": Rule(
+        who=("agent",),
+        project=("export", "journal", "models"),
+    ),
     "the loggers record into the journal; what ships is imported for a run, not with the package": Rule(
         who=LOGGERS,
         project=("journal", "values", "secret_keys", "models", "logger", "projection.names", *LOGGERS),
-        late=("export", "console"),
+        late=("export", "shipping", "console"),
     ),
     "values and keys stand alone": Rule(who=("values", "secret_keys", "models"), project=()),
+    "the agent is known to who asks for one, and to those who show it": Rule(
+        who=ANYTHING, never=("agent",), but=("shipping", "cli")
+    ),
     "nobody imports what stands on top, but itself": Rule(who=ANYTHING, never=("cli", "testing")),
     "the Synapse SDK is known to its own part only, and to the command line, which runs its actions": Rule(
         who=ANYTHING, never=("sdk",), but=("cli",)

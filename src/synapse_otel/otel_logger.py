@@ -42,7 +42,7 @@ from synapse_otel.values import DEFAULT_LIMITS, Limits, plain, text
 if TYPE_CHECKING:
     from synapse_otel.export.plan import ShippingPlan
     from synapse_otel.export.settings import TelemetrySettings
-    from synapse_otel.export.shipper import Shipper
+    from synapse_otel.shipping import Shipping
 
 COALESCE = 50_000_000
 """Nanoseconds in which a category's progress is recorded at most once, but for its first and last report."""
@@ -143,7 +143,7 @@ class OTelLogger(BaseLogger):
         self._last_beat = identity.started
         self._beat = min(HEARTBEAT, int(plan.interval * 1e9))
         self._console = console if isinstance(console, BaseLogger) else _console(plan) if console else None
-        self._shipper: Shipper | None = None
+        self._shipper: Shipping | None = None
         self._journal: Journal | None = None
         self._append: Callable[[rec.Record], None] = _nowhere
         if not config.sdk_disabled():
@@ -517,16 +517,18 @@ class OTelLogger(BaseLogger):
         if self._console is not None:
             self._console.finish(self._status, self._error)
         if self._journal is not None:
-            self._journal.close()
+            self._journal.seal()
         if self._shipper is not None:
             self._shipper.flush(self.patience)
             self._shipper.stop(min(_STOP_TIMEOUT, self.patience))
+        if self._journal is not None:
+            self._journal.close()  # only now: who ships it removes it when it is delivered and nobody holds it
 
     def _start_shipper(self, plan: ShippingPlan) -> None:
-        from synapse_otel.export.shipper import Shipper
+        from synapse_otel.shipping import shipper_for
 
         assert self._journal is not None
-        self._shipper = Shipper(self._journal, plan, self._tick)
+        self._shipper = shipper_for(self._journal, plan, self._tick, self._settings)
         self._shipper.start()
 
     def _tick(self) -> None:
@@ -570,7 +572,7 @@ class OTelLogger(BaseLogger):
         return _resume, (self.propagation_env(), self._identity.name, self._settings)
 
 
-_inherited: list[Shipper | None] = []  # never collected in a forked child: its connections are the parent's
+_inherited: list[Shipping | None] = []  # never collected in a forked child: its connections are the parent's
 
 
 _resumed: dict[tuple[str, str], OTelLogger] = {}  # of this process: a pool unpickles the context for every task

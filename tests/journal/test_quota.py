@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -206,10 +207,10 @@ def test_the_segment_of_a_living_writer_is_untouched(tmp_path: Path) -> None:
     for record in records(400):
         living.append(record)
     found = list[Entry]()
-    dropped = enforce(tmp_path, Quota(0, DAY), living.path)
+    dropped = enforce(tmp_path, Quota(0, DAY), {living.path: nullcontext()})
     for record in records(50):
         living.append(record)
-    dropped += enforce(tmp_path, Quota(0, -DAY), living.path)
+    dropped += enforce(tmp_path, Quota(0, -DAY), {living.path: nullcontext()})
     living.close()
     found = list(JournalReader(living.path))
     assert Counter(record.kind for record in [*records(400), *records(50)]) == kinds(living.path)
@@ -225,7 +226,7 @@ def test_a_journal_that_somebody_ships_is_left_alone(tmp_path: Path) -> None:
     assert all(lock.acquire() for lock in locks)
     aged(old, 9)
     before, before_own, before_old = content(shipped), content(own), content(old)
-    assert set(enforce(tmp_path, Quota(0, 5 * DAY), own)) == {"dev_event", "message"}
+    assert set(enforce(tmp_path, Quota(0, 5 * DAY), {own: nullcontext()})) == {"dev_event", "message"}
     assert (content(shipped), content(old)) == (before, before_old)
     assert content(own) != before_own
     for lock in locks:

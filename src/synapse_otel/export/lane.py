@@ -140,6 +140,10 @@ class Lane:
         if self._unsaved:
             self._save()
 
+    def let_go(self) -> None:
+        """Forget the request that is to be sent again: made anew it is the same, and meanwhile it takes no memory."""
+        self._request = None
+
     def hurry(self) -> None:
         """Forget the back-off, though not what the receiver asked for: somebody waits for the delivery."""
         if self._failures and not self._told_to_wait:

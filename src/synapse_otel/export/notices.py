@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 logger = logging.getLogger("synapse_otel")
 
@@ -14,9 +15,14 @@ QUIET = 60.0
 
 
 class Notices:
-    """Says each thing once until it has changed: what failed a thousand times is one line, and so is its recovery."""
+    """Says each thing once until it has changed: what failed a thousand times is one line, and so is its recovery.
 
-    def __init__(self) -> None:
+    Args:
+        say: Says a line.
+    """
+
+    def __init__(self, say: Callable[[str], None] = logger.warning) -> None:
+        self._say = say
         self._said: dict[str, float] = {}
         self._open: set[str] = set()
         self._lock = threading.Lock()
@@ -35,7 +41,7 @@ class Notices:
                 return
             self._open.add(subject)
             self._said[subject] = now
-        logger.warning("%s: %s", what, reason)
+        self._say(f"{what}: {reason}")
 
     def over(self, subject: str, text: str) -> None:
         """Say that `subject`, if somebody was warned of it, is over."""
@@ -43,4 +49,4 @@ class Notices:
             if subject not in self._open:
                 return
             self._open.discard(subject)
-        logger.warning(text)
+        self._say(text)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from synapse_otel.export.delivery import Delivery, Destination
+from synapse_otel.export.notices import Notices
 from synapse_otel.export.settings import SIGNALS
 from synapse_otel.journal.cursor import CursorFile
 from synapse_otel.journal.directory import JournalPath
@@ -47,16 +49,19 @@ def orphans(among: Iterable[JournalPath], origin: MakeOrigin, destination: Desti
     A run that ended while no endpoint was configured is not among them: it is kept for `push`.
     """
     for path in among:
-        try:
-            wanted = not path.is_live() and (is_crashed(path) or _was_being_sent(path))
-        except (JournalError, OSError) as error:
-            if path.path.exists():  # else somebody else has delivered it meanwhile
-                destination.notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
-            continue
-        if wanted:
+        if is_left(path, destination.notices):
             found = adopt(path, origin, destination)
             if found:
                 yield found
+
+
+def is_left(path: JournalPath, notices: Notices) -> bool:
+    """Return whether a dead process has left the journal with something to deliver; one that cannot be read has not."""
+    try:
+        return not path.is_live() and _is_ours(path, notices) and (is_crashed(path) or _was_being_sent(path))
+    except (JournalError, OSError) as error:
+        _say_unreadable(path, notices, error)
+        return False
 
 
 def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Orphan | None:
@@ -66,6 +71,8 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
         None where somebody else ships it, or all was delivered, or it cannot be read, which is said once.
     """
     lock = FileLock(path.shipping_lock)
+    if not _is_ours(path, destination.notices):
+        return None
     try:
         if not lock.acquire():
             return None
@@ -74,12 +81,9 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
             lock.release()
             return None
         reader = JournalReader(path)
-        delivery = Delivery(reader, origin(reader.identity()), destination, path)
-        slowest = min((lane.position for lane in delivery.lanes), key=lambda position: position.seq)
-        orphan = Orphan(path, delivery, lock, reader.end(slowest).seq)
+        orphan = orphaned(path, Delivery(reader, origin(reader.identity()), destination, path), lock)
     except (JournalError, OSError) as error:
-        if path.path.exists():  # else somebody else has delivered it meanwhile
-            destination.notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
+        _say_unreadable(path, destination.notices, error)
         lock.release()
         return None
     if orphan.delivery.delivered(orphan.last):
@@ -88,9 +92,37 @@ def adopt(path: JournalPath, origin: MakeOrigin, destination: Destination) -> Or
     return orphan
 
 
+def orphaned(path: JournalPath, delivery: Delivery, lock: FileLock) -> Orphan:
+    """Return what is shipped as what a dead process has left, its run closed.
+
+    Raises:
+        JournalError: If the journal cannot be read.
+        OSError: If the run cannot be closed.
+    """
+    close_crashed(path)
+    slowest = min((lane.position for lane in delivery.lanes), key=lambda position: position.seq)
+    return Orphan(path, delivery, lock, JournalReader(path).end(slowest).seq)
+
+
 def is_crashed(path: JournalPath) -> bool:
     """Return whether the process that wrote the journal died without ending its run."""
     return bool(path.segments()) and not path.is_live() and not ending(path).ended
+
+
+def _is_ours(path: JournalPath, notices: Notices) -> bool:
+    """Return whether this user owns the journal: what somebody else put there is not sent in our name."""
+    try:
+        owner = path.path.lstat().st_uid
+    except OSError:
+        return False
+    if owner != os.geteuid():
+        notices.warn(f"foreign {path.path}", f"the journal {path.path} is not sent", f"the user {owner} owns it")
+    return owner == os.geteuid()
+
+
+def _say_unreadable(path: JournalPath, notices: Notices, error: Exception) -> None:
+    if path.path.exists():  # else somebody else has delivered it meanwhile
+        notices.warn(f"unreadable {path.path}", "a journal cannot be delivered", str(error))
 
 
 def _was_being_sent(path: JournalPath) -> bool:

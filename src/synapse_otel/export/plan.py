@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from synapse_otel.export import settings as config
 from synapse_otel.export.delivery import Destination
-from synapse_otel.export.exporters import exporters, import_clients
+from synapse_otel.export.exporters import exporters
 from synapse_otel.export.notices import Notices
 from synapse_otel.journal.quota import Quota
 from synapse_otel.journal.records import Identity
@@ -39,6 +39,10 @@ class ShippingPlan:
     interval: float = 60.0
     keep: bool = False
 
+    def kept(self) -> ShippingPlan:
+        """Return the same without anything being sent."""
+        return replace(self, signals={name: replace(one, exporter="none") for name, one in self.signals.items()})
+
     @property
     def sends(self) -> bool:
         """Whether any signal is sent."""
@@ -60,10 +64,8 @@ def shipping_plan(settings: config.TelemetrySettings) -> ShippingPlan:
         SettingsError: If a variable has a wrong value; it names the variable.
     """
     count, length, events = config.attribute_limits()
-    signals = config.signal_settings()
-    import_clients(signals)
     return ShippingPlan(
-        signals=signals,
+        signals=config.signal_settings(),
         quota=Quota(settings.quota_bytes, settings.quota_days * 86_400),
         version=version("synapse-otel"),
         redactor=redactor(settings),

@@ -52,6 +52,13 @@ class TelemetrySettings(BaseSettings):
         ge=0,
         description="Seconds that the end of a run waits for its delivery; the rest stays journaled.",
     )
+    shipper: Literal["thread", "agent", "off"] = Field(
+        default="thread",
+        description="Who sends: threads of the plugin's process, the agent beside it, or nobody until `push`.",
+    )
+    agent_idle: float = Field(
+        default=10.0, ge=0, description="Seconds without anything to do after which the agent ends."
+    )
     service_version: str = Field(default="unknown", description="`service.version`: the version of the plugin.")
     redaction: bool = Field(default=True, description="Replace secrets by `[REDACTED]`.")
     redaction_patterns: tuple[str, ...] = Field(

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import islice
 
 from synapse_otel.export.delivery import Delivery, Destination, counts
+from synapse_otel.export.exporters import import_clients
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
 from synapse_otel.export.orphans import Orphan, orphans
@@ -59,6 +60,7 @@ class Shipper:
         self._moved = threading.Condition(lock)  # something was delivered
         self._stopping = False
         self._own: Delivery | None = None
+        import_clients(plan.signals)
         self._thread = self._daemon(self._run, "housekeeper")
 
     def start(self) -> None:
@@ -221,11 +223,9 @@ class Shipper:
                 self._pause(0)
                 continue
             swept = current
-            with own.guard:
-                dropped = enforce(root, self._plan.quota, path)
+            dropped = enforce(root, self._plan.quota, {path: own.guard})
             if dropped:
-                counts = ", ".join(f"{count} {kind}" for kind, count in sorted(dropped.items()))
-                logger.warning("the journal directory has reached its quota: %s records were dropped", counts)
+                logger.warning(quota_reached(dropped))
 
     def _daemon(self, work: Callable[[], None], name: str) -> threading.Thread:
         def guarded() -> None:
@@ -236,6 +236,12 @@ class Shipper:
                 logger.exception("a thread of the shipper stopped; the journal keeps what is not delivered")
 
         return threading.Thread(target=guarded, name=f"synapse-otel {name}", daemon=True)
+
+
+def quota_reached(dropped: Counter[str]) -> str:
+    """Return what is said of records that the quota dropped."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(dropped.items()))
+    return f"the journal directory has reached its quota: {counts} records were dropped"
 
 
 def _started(threads: Sequence[threading.Thread]) -> Iterator[threading.Thread]:

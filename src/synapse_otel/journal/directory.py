@@ -165,7 +165,7 @@ def _make_hidden(hidden: Path) -> None:
     run = hidden.parent
     for tried in range(_TRIES):
         try:
-            _make_private(run)
+            make_private(run)
             if run.is_symlink():
                 raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
             return _mkdir(hidden)
@@ -174,10 +174,15 @@ def _make_hidden(hidden: Path) -> None:
     raise FileNotFoundError(errno.ENOENT, "the directory of a run is removed again and again", str(run))
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
+    """Create a directory, and those above it that are not there, for its owner only.
+
+    Raises:
+        OSError: If it cannot be created.
+    """
     if path.is_dir():
         return
-    _make_private(path.parent)
+    make_private(path.parent)
     with contextlib.suppress(FileExistsError):
         _mkdir(path)
 
@@ -202,6 +207,15 @@ def journals(root: Path) -> Iterator[JournalPath]:
 def runs(root: Path) -> list[Path]:
     """Return the directories of the runs under `root`."""
     return _directories(root)
+
+
+def journal_of(root: Path, name: str) -> JournalPath | None:
+    """Return the journal ``<run>/<journal id>`` under `root`; None where there is none."""
+    parts = name.split("/")
+    path = root.joinpath(*parts)
+    if len(parts) != 2 or any(part.startswith(".") or not part for part in parts):
+        return None
+    return JournalPath(path) if path in _directories(path.parent) and path.parent in _directories(root) else None
 
 
 def journals_of(run: Path) -> list[JournalPath]:

@@ -6,10 +6,11 @@ import contextlib
 import errno
 import fcntl
 import os
-import threading
 import time
 import weakref
 from pathlib import Path
+
+from synapse_otel.journal import forks
 
 _HELD_ELSEWHERE = {errno.EWOULDBLOCK, errno.EACCES}
 _PROBES = 20
@@ -22,7 +23,7 @@ class FileLock:
     Hazards, and where they are handled:
 
     - A forked child shares every lock of its parent, so that the parent's death would go unnoticed: the child closes
-      what is in `_held`, and no fork comes between opening a lock's file and noting it there (`_opening`).
+      what is in `_held`, and no fork comes between opening a lock's file and noting it there (`forks`).
     - `is_locked` takes the lock for an instant, shared: whoever is refused looks whether it was only that.
     - A file system may have no locks (Lustre and NFS can be mounted so): nothing is ever held there, and
       `is_locked` answers that everything is, so that no living process's journal is taken for an orphan.
@@ -43,7 +44,7 @@ class FileLock:
         """
         if self._fd is not None:
             return True
-        with _opening:
+        with forks.held_off():
             fd = self._fd = open_private(self._path, os.O_RDWR | os.O_CREAT)
             _held.add(self)
         try:
@@ -54,6 +55,24 @@ class FileLock:
             self.release()
         return taken
 
+    @property
+    def fd(self) -> int:
+        """The descriptor that holds the lock; who inherits it holds the lock too.
+
+        Raises:
+            ValueError: If the lock is not held.
+        """
+        if self._fd is None:
+            raise ValueError(f"the lock {self._path} is not held")
+        return self._fd
+
+    def is_in_place(self) -> bool:
+        """Return whether the file that is locked is the one that others find: it may have been removed before."""
+        try:
+            return os.path.samestat(os.fstat(self.fd), self._path.lstat())
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Give the lock back; a lock that is not held stays so."""
         fd, self._fd = self._fd, None
@@ -62,33 +81,26 @@ class FileLock:
             os.close(fd)
 
     def forget(self) -> None:
-        """Let go of the lock of the process that forked this one: it goes on holding it."""
+        """Let go of a lock that another process goes on holding: the one that forked this one, or that inherited it."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
 
 
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
-_opening = threading.RLock()
 
 
 def _after_fork_in_child() -> None:
-    global _opening
-    _opening = threading.RLock()
     for lock in list(_held):
         lock.forget()
 
 
-os.register_at_fork(
-    before=lambda: _opening.acquire(),
-    after_in_parent=lambda: _opening.release(),
-    after_in_child=_after_fork_in_child,
-)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def is_locked(path: Path) -> bool:
     """Return whether a living process holds the lock at `path`, or might."""
-    with _opening:
+    with forks.held_off():
         try:
             fd = open_to_read(path)
         except OSError:
@@ -101,6 +113,20 @@ def is_locked(path: Path) -> bool:
         finally:
             _unlock(fd)
             os.close(fd)
+
+
+def has_locks(held: Path) -> bool:
+    """Return whether the file system of `held`, which this process has locked, has locks."""
+    try:
+        fd = open_to_read(held)
+    except OSError:
+        return False
+    try:
+        return not _flock(fd, fcntl.LOCK_SH)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def open_private(path: Path, flags: int) -> int:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.cursor import saved_cursors
@@ -29,6 +31,9 @@ _SWEEP_INTERVAL = 600.0
 
 Keep = Callable[[Record], bool]
 
+Own = Mapping[JournalPath, AbstractContextManager[Any]]
+"""The journals that somebody ships, and what he holds while he reads a segment of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -38,10 +43,10 @@ class Quota:
     max_age: float
 
 
-def enforce(root: Path, quota: Quota, own: JournalPath | None = None) -> Counter[str]:
+def enforce(root: Path, quota: Quota, own: Own = MappingProxyType({})) -> Counter[str]:
     """Make the journals under `root` fit into `quota`; return how many undelivered records were dropped, by kind.
 
-    Journals that somebody else ships at this moment are left alone; `own` is the one that the caller ships.
+    Journals that somebody else ships at this moment are left alone; `own` are those that the caller ships.
     """
     remove_abandoned(root)
     _note_sweep(root)
@@ -49,7 +54,7 @@ def enforce(root: Path, quota: Quota, own: JournalPath | None = None) -> Counter
     excess = sum(journal.size() for journal in journals(root)) - quota.max_bytes
     for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments, _drop_ended):
         for journal in _oldest_first(root) if excess > 0 else ():
-            if journal == own and step in (_remove_done, _drop_ended):
+            if journal in own and step in (_remove_done, _drop_ended):
                 continue  # its end may be on its way
             with _shipping(journal, own) as allowed:
                 before = journal.size()
@@ -76,9 +81,13 @@ def _note_sweep(root: Path) -> None:
 
 
 @contextmanager
-def _shipping(journal: JournalPath, own: JournalPath | None) -> Iterator[bool]:
-    with nullcontext(enter_result=True) if journal == own else _held(journal.shipping_lock) as allowed:
-        yield allowed
+def _shipping(journal: JournalPath, own: Own) -> Iterator[bool]:
+    if journal in own:
+        with own[journal]:
+            yield True
+    else:
+        with _held(journal.shipping_lock) as allowed:
+            yield allowed
 
 
 @contextmanager

@@ -155,8 +155,8 @@ class Journal:
             with self._lock:
                 self.memory.release(seq)
 
-    def close(self) -> None:
-        """Trim and leave the segment, and give the writer's lock back. Later appends are refused."""
+    def seal(self) -> None:
+        """Trim and leave the segment. Later appends are refused; the writer's lock is held until `close`."""
         with self._lock:
             self._closed = True
             segment, self._segment = self._segment, _NOWHERE
@@ -165,8 +165,12 @@ class Journal:
             if self._is_open and self.path:
                 for spare in self.path.spares():  # also what an interrupted append has left
                     remove_file(spare)
-            if self._writer_lock is not None:
-                self._writer_lock.release()
+
+    def close(self) -> None:
+        """Seal the journal and give the writer's lock back."""
+        self.seal()
+        if self._writer_lock is not None:
+            self._writer_lock.release()
 
     def _append_elsewhere(self, payload: bytes) -> bool:
         """Make room for a record that does not fit; return whether it is stored already."""

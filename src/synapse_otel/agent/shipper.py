@@ -1,0 +1,200 @@
+"""The plugin's side: has the agent ship this process's journal, and ships it itself where that cannot be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from synapse_otel.agent.assignment import Assignment
+from synapse_otel.agent.bell import Request, ring
+from synapse_otel.agent.notes import Notes
+from synapse_otel.agent.place import AgentPlace
+from synapse_otel.agent.starting import can_start, start
+from synapse_otel.export.delivery import counts, report
+from synapse_otel.export.notices import logger
+from synapse_otel.export.plan import ShippingPlan
+from synapse_otel.export.shipper import TICK, Shipper
+from synapse_otel.journal import forks
+from synapse_otel.journal.cursor import Cursor, CursorFile
+from synapse_otel.journal.directory import JournalPath
+from synapse_otel.journal.locks import has_locks, is_locked
+from synapse_otel.journal.writer import Journal
+from synapse_otel.models import DeliveryReport
+
+_PATIENCE = 10.0
+"""Seconds without an agent that takes the journal, after which this process ships it itself."""
+
+_MOST_STARTS = 3
+_GLANCE = 0.005
+_LONGEST_GLANCE = 0.1
+_ASK_AGAIN = 1.0
+
+
+def agent_can_ship(journal: Journal, plan: ShippingPlan) -> bool:
+    """Return whether an agent can ship a journal: not one in memory, nor to this process's standard output."""
+    exporters = {wanted.exporter for wanted in plan.signals.values()}
+    return (
+        "otlp" in exporters
+        and "console" not in exporters
+        and journal.path is not None
+        and has_locks(journal.path.writer_lock)
+        and can_start()
+    )
+
+
+class AgentShipper:
+    """Has an agent ship a journal; with the interface of `export.shipper.Shipper`, which stands in where need be.
+
+    A thread of this process looks after the journal and the agent four times a second. No call of the plugin waits
+    for either, but `flush`.
+
+    Args:
+        journal: What this process writes.
+        plan: Where to and how.
+        tick: Called by the thread, for what the logger does regularly.
+        given: What an agent needs to know.
+    """
+
+    def __init__(self, journal: Journal, plan: ShippingPlan, tick: Callable[[], None], given: Assignment) -> None:
+        assert journal.path is not None
+        self._journal = journal
+        self._path: JournalPath = journal.path
+        self._plan = plan
+        self._tick = tick
+        self._given = given
+        self._place: AgentPlace | None = None
+        self._notes = Notes(self._path)
+        self._stopping = threading.Event()
+        self._alone_since = time.monotonic()
+        self._starts = 0
+        self._instead: Shipper | None = None
+        self._last: dict[str, Cursor] = {}
+        self._thread = threading.Thread(target=self._run, name="synapse-otel housekeeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            logger.warning("no thread can be started (%s): nothing is sent, the journal keeps what is recorded", error)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was recorded up to now is delivered, at most `timeout` seconds; return whether it is."""
+        seq, deadline = self._journal.next_seq, time.monotonic() + timeout
+        asked, glance = 0.0, _GLANCE
+        while not self._instead:
+            if self._is_delivered(seq):
+                return True
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._is_hopeless() or not self._thread.is_alive():
+                return False
+            if time.monotonic() - asked > _ASK_AGAIN:
+                asked = time.monotonic() if self._ask("flush") else 0.0
+            time.sleep(min(glance, remaining))
+            glance = min(glance * 1.5, _LONGEST_GLANCE)
+        return self._instead.flush(max(0.0, deadline - time.monotonic()))
+
+    def stop(self, timeout: float) -> None:
+        """End the thread, at most after `timeout` seconds; the agent goes on with what is left."""
+        if self._instead:
+            self._instead.stop(timeout)
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        self._cursors()
+
+    def report(self) -> DeliveryReport:
+        """Return what became of the records, by kind."""
+        return self._instead.report() if self._instead else report(self._journal, self._cursors())
+
+    def counts(self) -> dict[str, int]:
+        """Return what became of the records in total, as fast as it is to say."""
+        return self._instead.counts() if self._instead else counts(self._journal, self._cursors())
+
+    def _run(self) -> None:
+        try:
+            self._place = AgentPlace(self._given.root, self._given.fingerprint())
+            while not self._stopping.is_set() and self._keep_house():
+                self._stopping.wait(TICK)
+            self._relay()
+        except Exception:  # noqa: BLE001
+            # The one guard of this thread: whatever is wrong, the plugin goes on and the journal keeps all.
+            logger.exception("the thread that looks after the journal stopped; the journal keeps what is not delivered")
+
+    def _keep_house(self) -> bool:
+        """Look after journal and agent; return whether to go on with that."""
+        self._tick()
+        self._journal.prepare()
+        self._relay()
+        if self._journal.memory is not None:
+            return not self._go_on_alone("the journal is in memory")
+        if is_locked(self._path.shipping_lock):
+            self._alone_since = time.monotonic()
+            return True
+        if self._ask("ship"):
+            return self._has_patience("the agent does not take the journal")
+        return self._start_agent()
+
+    def _start_agent(self) -> bool:
+        assert self._place is not None
+        if self._starts >= _MOST_STARTS:
+            return self._has_patience("the agent ends again and again")
+        try:
+            lock = self._place.take()
+            if lock is None:  # another process starts one
+                return self._has_patience("the agent does not answer")
+            try:
+                self._starts += 1
+                start(self._given, lock)
+            finally:
+                lock.release()
+        except OSError as error:
+            return not self._go_on_alone(str(error))
+        return True
+
+    def _has_patience(self, reason: str) -> bool:
+        if time.monotonic() - self._alone_since < _PATIENCE:
+            return True
+        return not self._go_on_alone(reason)
+
+    def _go_on_alone(self, reason: str) -> bool:
+        """Ship in threads of this process from now on; return False where the agent has the journal still."""
+        if is_locked(self._path.shipping_lock):
+            self._ask("release")
+            return False
+        logger.info("no agent ships the run (%s): threads of this process do", reason)
+        # A fork while a thread imports would leave the child with a lock on a module that nobody gives back.
+        with forks.held_off():
+            instead = Shipper(self._journal, self._plan, self._tick)
+        instead.start()
+        self._instead = instead
+        return True
+
+    def _ask(self, request: Request) -> bool:
+        path = self._path
+        return self._place is not None and ring(self._place.bell, request, f"{path.run.name}/{path.journal_id}")
+
+    def _relay(self) -> None:
+        for line in self._notes.new():
+            logger.warning(line)
+
+    def _cursors(self) -> list[Cursor]:
+        """Return how far the signals have come, those that the endpoint serves if there are any."""
+        for signal in self._signals():
+            file = self._path.cursor(signal)
+            if file.exists():
+                self._last[signal] = CursorFile(file).load()
+        known = list(self._last.values())
+        return [cursor for cursor in known if not cursor.unserved] or known
+
+    def _signals(self) -> Iterator[str]:
+        return (signal for signal, wanted in self._plan.signals.items() if wanted.exporter != "none")
+
+    def _is_delivered(self, seq: int) -> bool:
+        cursors = self._cursors()
+        begun = len(self._last) == len(list(self._signals()))
+        return begun and not self._is_hopeless() and all(cursor.position.seq >= seq for cursor in cursors)
+
+    def _is_hopeless(self) -> bool:
+        return bool(self._last) and all(cursor.unserved for cursor in self._last.values())

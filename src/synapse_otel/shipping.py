@@ -1,0 +1,54 @@
+"""Who ships a run: threads of this process, the agent beside it, or nobody until `push`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from synapse_otel.export.plan import ShippingPlan
+from synapse_otel.export.settings import TelemetrySettings
+from synapse_otel.journal.writer import Journal
+from synapse_otel.models import DeliveryReport
+
+
+class Shipping(Protocol):
+    """Sees to it that a journal is shipped: `export.shipper.Shipper`, `agent.shipper.AgentShipper`."""
+
+    def start(self) -> None:
+        """Begin to ship."""
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was recorded up to now is delivered, at most `timeout` seconds; return whether it is."""
+
+    def stop(self, timeout: float) -> None:
+        """End what was started, at most after `timeout` seconds."""
+
+    def report(self) -> DeliveryReport:
+        """Return what became of the records, by kind."""
+
+    def counts(self) -> dict[str, int]:
+        """Return what became of the records in total, as fast as it is to say."""
+
+
+def shipper_for(
+    journal: Journal, plan: ShippingPlan, tick: Callable[[], None], settings: TelemetrySettings
+) -> Shipping:
+    """Return who ships a journal, as the setting `shipper` says; threads where an agent cannot.
+
+    Args:
+        journal: What this process writes.
+        plan: Where to and how.
+        tick: Called four times a second, for what the logger does regularly.
+        settings: Ours.
+    """
+    from synapse_otel.export.shipper import Shipper
+
+    if settings.shipper == "off":
+        return Shipper(journal, plan.kept(), tick)
+    if settings.shipper == "agent":
+        from synapse_otel.agent.assignment import assignment
+        from synapse_otel.agent.shipper import AgentShipper, agent_can_ship
+
+        if agent_can_ship(journal, plan):
+            return AgentShipper(journal, plan, tick, assignment(settings))
+    return Shipper(journal, plan, tick)
