@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,16 +39,19 @@ class JournalNotices(Notices):
     def __init__(self, journal: JournalPath) -> None:
         super().__init__(lambda text: note(journal, text))
         self.problems: dict[str, str] = {}
+        self._order = threading.Lock()  # of the lines, which the threads of the signals write
 
     def warn(self, subject: str, what: str, reason: str) -> None:
         """Say it once, and remember it."""
-        self.problems[subject] = f"{what}: {reason}"
-        super().warn(subject, what, reason)
+        with self._order:
+            self.problems[subject] = f"{what}: {reason}"
+            super().warn(subject, what, reason)
 
     def over(self, subject: str, text: str) -> None:
         """Say that it is over, and forget it."""
-        self.problems.pop(subject, None)
-        super().over(subject, text)
+        with self._order:
+            self.problems.pop(subject, None)
+            super().over(subject, text)
 
 
 class Notes:

@@ -56,9 +56,9 @@ class AgentPlace:
             OSError: If the place cannot be created.
         """
         for _ in range(_TRIES):
-            make_private(self.path)
             lock = FileLock(self.lock)
             try:
+                make_private(self.path)
                 if not lock.acquire():
                     return None
             except FileNotFoundError:  # an agent that ends has removed the directory just now

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from synapse_otel.agent.assignment import Assignment
@@ -26,6 +29,9 @@ _PATIENCE = 10.0
 """Seconds without an agent that takes the journal, after which this process ships it itself."""
 
 _MOST_STARTS = 3
+_A_WHILE = 60.0
+"""Seconds in which no more agents than that are started: one that ends again and again does not work here."""
+
 _GLANCE = 0.005
 _LONGEST_GLANCE = 0.1
 _ASK_AGAIN = 1.0
@@ -47,7 +53,7 @@ class AgentShipper:
     """Has an agent ship a journal; with the interface of `export.shipper.Shipper`, which stands in where need be.
 
     A thread of this process looks after the journal and the agent four times a second. No call of the plugin waits
-    for either, but `flush`.
+    for either, but `flush`. The agent is started at once, so that it is there should this process be killed.
 
     Args:
         journal: What this process writes.
@@ -63,11 +69,12 @@ class AgentShipper:
         self._plan = plan
         self._tick = tick
         self._given = given
-        self._place: AgentPlace | None = None
+        self._place = AgentPlace(given.root, given.fingerprint())
         self._notes = Notes(self._path)
         self._stopping = threading.Event()
         self._alone_since = time.monotonic()
-        self._starts = 0
+        self._starts: deque[float] = deque(maxlen=_MOST_STARTS)
+        self._starting: subprocess.Popen[bytes] | None = None
         self._instead: Shipper | None = None
         self._last: dict[str, Cursor] = {}
         self._thread = threading.Thread(target=self._run, name="synapse-otel housekeeper", daemon=True)
@@ -75,6 +82,8 @@ class AgentShipper:
     def start(self) -> None:
         """Begin to ship."""
         try:
+            if not self._ask("ship"):
+                self._start_agent()
             self._thread.start()
         except RuntimeError as error:
             logger.warning("no thread can be started (%s): nothing is sent, the journal keeps what is recorded", error)
@@ -114,7 +123,6 @@ class AgentShipper:
 
     def _run(self) -> None:
         try:
-            self._place = AgentPlace(self._given.root, self._given.fingerprint())
             while not self._stopping.is_set() and self._keep_house():
                 self._stopping.wait(TICK)
             self._relay()
@@ -127,6 +135,7 @@ class AgentShipper:
         self._tick()
         self._journal.prepare()
         self._relay()
+        self._wait_for_start()
         if self._journal.memory is not None:
             return not self._go_on_alone("the journal is in memory")
         if is_locked(self._path.shipping_lock):
@@ -137,21 +146,28 @@ class AgentShipper:
         return self._start_agent()
 
     def _start_agent(self) -> bool:
-        assert self._place is not None
-        if self._starts >= _MOST_STARTS:
+        now = time.monotonic()
+        if len(self._starts) == _MOST_STARTS and now - self._starts[0] < _A_WHILE:
             return self._has_patience("the agent ends again and again")
         try:
             lock = self._place.take()
             if lock is None:  # another process starts one
                 return self._has_patience("the agent does not answer")
             try:
-                self._starts += 1
-                start(self._given, lock)
+                self._starting = start(self._given, lock)
             finally:
                 lock.release()
         except OSError as error:
             return not self._go_on_alone(str(error))
+        self._starts.append(now)
         return True
+
+    def _wait_for_start(self) -> None:
+        """Wait for the child that the agent detaches from, so that nobody who waits for his children finds it."""
+        if self._starting:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._starting.wait(TICK)
+                self._starting = None
 
     def _has_patience(self, reason: str) -> bool:
         if time.monotonic() - self._alone_since < _PATIENCE:
@@ -173,7 +189,7 @@ class AgentShipper:
 
     def _ask(self, request: Request) -> bool:
         path = self._path
-        return self._place is not None and ring(self._place.bell, request, f"{path.run.name}/{path.journal_id}")
+        return ring(self._place.bell, request, f"{path.run.name}/{path.journal_id}")
 
     def _relay(self) -> None:
         for line in self._notes.new():

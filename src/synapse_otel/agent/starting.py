@@ -17,7 +17,6 @@ _MAIN = Path(__file__).with_name("__main__.py")
 _PASSED_ON = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _PIPE = 60_000
 """Bytes that a pipe takes before anybody reads it."""
-_DETACH = 10.0
 
 
 def can_start() -> bool:
@@ -26,8 +25,8 @@ def can_start() -> bool:
     return not getattr(sys, "frozen", False) and bool(re.match("python|pypy", python)) and _MAIN.is_file()
 
 
-def start(given: Assignment, lock: FileLock) -> None:
-    """Start an agent, which goes on holding `lock` when this returns.
+def start(given: Assignment, lock: FileLock) -> subprocess.Popen[bytes]:
+    """Start an agent, which goes on holding `lock`; return the process that ends when it is on its own.
 
     Raises:
         OSError: If that is not possible.
@@ -49,11 +48,8 @@ def start(given: Assignment, lock: FileLock) -> None:
             pass_fds=(lock.fd,),
             start_new_session=True,
         )
-        process.wait(_DETACH)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        raise OSError(str(error)) from None
     finally:
         os.close(reading)
         os.close(writing)
     lock.forget()
+    return process
