@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
-from synapse_otel.agent.notes import JournalNotices
+from synapse_otel.agent.notes import KnownProblems, journal_notices
 from synapse_otel.agent.shipment import Shipment
 from synapse_otel.export.delivery import Delivery, Destination
 from synapse_otel.export.orphans import MakeOrigin, adopt, is_left
@@ -18,8 +19,16 @@ from synapse_otel.journal.reader import JournalReader
 _LEFT_AT_ONCE = 16
 """Journals of dead processes that are shipped at a time, so that a thousand of them do not take the memory."""
 
-_AGAIN = 30.0
-"""Seconds until a journal that nobody took is tried again."""
+_PAUSE = 2.0
+_LONGEST_PAUSE = 30.0
+"""Seconds until a journal that nobody took is tried again, at first and at most."""
+
+_MOST_PROBLEMS = 20
+
+
+class _Wait(NamedTuple):
+    due: float
+    pause: float
 
 
 class Fleet:
@@ -33,7 +42,8 @@ class Fleet:
     def __init__(self, origin: MakeOrigin, destination: Destination) -> None:
         self._origin = origin
         self._destination = destination
-        self._again: dict[JournalPath, float] = {}
+        self._waiting: dict[JournalPath, _Wait] = {}
+        self._left = KnownProblems()  # of what dead processes left; nothing is written beside what is not shipped
         self._settled: set[JournalPath] = set()  # of dead processes, and looked at: a thousand runs may be kept
         self._hopeless_until = 0.0
         self.ships: dict[JournalPath, Shipment] = {}
@@ -41,18 +51,19 @@ class Fleet:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is shipped, nor waits to be."""
-        return not self.ships and not self._again
+        return not self.ships and not self._waiting
 
     @property
     def problems(self) -> list[str]:
         """What does not work at the moment, each thing once."""
-        return sorted({text for ship in self.ships.values() for text in ship.notices.problems.values()})
+        known = [self._left, *(ship.notices for ship in self.ships.values())]
+        return sorted({text for notices in known for text in list(notices.problems.values())})[:_MOST_PROBLEMS]
 
     def attend(self, path: JournalPath) -> None:
         """Ship the journal of a living process, unless somebody does."""
         if path in self.ships:
             return
-        notices, lock = JournalNotices(path), FileLock(path.shipping_lock)
+        notices, lock = journal_notices(path), FileLock(path.shipping_lock)
         try:
             if lock.acquire():
                 reader, destination = JournalReader(path), replace(self._destination, notices=notices)
@@ -76,19 +87,22 @@ class Fleet:
         for path in among:
             if room <= 0:
                 return
-            if path not in self.ships and path not in self._settled and now >= self._again.get(path, 0.0):
+            if path not in self.ships and path not in self._settled and now >= self._due(path):
                 room -= self._adopt(path)
 
     def _adopt(self, path: JournalPath) -> bool:
-        self._again.pop(path, None)
-        notices = JournalNotices(path)
-        if not is_left(path, notices):
-            if not path.is_live():
-                self._settled.add(path)
-            return False
-        orphan = adopt(path, self._origin, replace(self._destination, notices=notices))
+        orphan, notices = None, journal_notices(path)
+        if is_left(path, self._left):
+            orphan = adopt(path, self._origin, replace(self._destination, notices=notices))
+        elif not path.is_live():
+            self._settled.add(path)
         if orphan:
-            self._ship(Shipment(path, orphan.delivery, orphan.lock, notices, orphan))
+            ship = Shipment(path, orphan.delivery, orphan.lock, notices, orphan)
+            if path in self._waiting:
+                ship.patience = 0.0
+            self._ship(ship)
+        else:
+            self._waiting.pop(path, None)
         return orphan is not None
 
     def look_after(self) -> None:
@@ -97,14 +111,14 @@ class Fleet:
             try:
                 ship.look()
             except (JournalError, OSError) as error:
-                ship.notices.warn("unreadable", "the journal is not sent", str(error))
-                self._again[ship.path] = time.monotonic() + _AGAIN
-                self._close(ship)
+                self._left.warn(f"unreadable {ship.path}", "a journal is not sent", str(error))
+                self._let_wait(ship)
                 continue
             if ship.is_finished():
+                self._waiting.pop(ship.path, None)
                 self._close(ship)
-            elif ship.is_stuck() and self._close(ship):
-                self._again[ship.path] = self._hopeless_until = time.monotonic() + _AGAIN
+            elif ship.is_stuck():
+                self._let_wait(ship)
 
     def note_moved(self) -> None:
         """Note that something was taken: then what waits may be taken as well."""
@@ -112,13 +126,24 @@ class Fleet:
 
     def give_up(self) -> None:
         """Leave what waits to the next start."""
-        self._settled |= set(self._again)
-        self._again.clear()
+        self._settled |= set(self._waiting)
+        self._waiting.clear()
 
     def close(self) -> None:
         """Give all journals back, but those with a request on its way."""
         for ship in list(self.ships.values()):
             self._close(ship)
+
+    def _due(self, path: JournalPath) -> float:
+        return self._waiting[path].due if path in self._waiting else 0.0
+
+    def _let_wait(self, ship: Shipment) -> None:
+        """Give a journal back for a while, each time for longer."""
+        if self._close(ship):
+            known = self._waiting.get(ship.path)
+            pause = min(2 * known.pause, _LONGEST_PAUSE) if known else _PAUSE
+            self._hopeless_until = time.monotonic() + pause
+            self._waiting[ship.path] = _Wait(self._hopeless_until, pause)
 
     def _ship(self, ship: Shipment) -> None:
         self.ships = {**self.ships, ship.path: ship}

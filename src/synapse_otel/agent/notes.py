@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from synapse_otel.export.notices import Notices
@@ -29,15 +30,18 @@ def note(journal: JournalPath, text: str) -> None:
             file.write(" ".join(text.split()).encode(errors="replace") + b"\n")
 
 
-class JournalNotices(Notices):
-    """Says what concerns the delivery of a journal beside it.
+class KnownProblems(Notices):
+    """Knows what does not work at the moment.
+
+    Args:
+        say: Says a line.
 
     Attributes:
         problems: What does not work, by its subject.
     """
 
-    def __init__(self, journal: JournalPath) -> None:
-        super().__init__(lambda text: note(journal, text))
+    def __init__(self, say: Callable[[str], None] = lambda _: None) -> None:
+        super().__init__(say)
         self.problems: dict[str, str] = {}
         self._order = threading.Lock()  # of the lines, which the threads of the signals write
 
@@ -52,6 +56,11 @@ class JournalNotices(Notices):
         with self._order:
             self.problems.pop(subject, None)
             super().over(subject, text)
+
+
+def journal_notices(journal: JournalPath) -> KnownProblems:
+    """Return what says beside a journal what concerns its delivery."""
+    return KnownProblems(partial(note, journal))
 
 
 class Notes:

@@ -6,16 +6,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from synapse_otel.agent.notes import JournalNotices
+from synapse_otel.agent.notes import KnownProblems
 from synapse_otel.export.delivery import Delivery
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.orphans import Orphan, orphaned
 from synapse_otel.export.settings import Signal
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import FileLock
-
-_LONG = 1.0
-"""Seconds of waiting after which a dead process's journal is given back, so that `push` can have it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,13 +25,15 @@ class Shipment:
         lock: The shipping lock, held.
         notices: What is said of it.
         orphan: The same when its process is dead.
+        patience: Seconds that a lane may wait before a dead process's journal is given back: `push` can have it then.
     """
 
     path: JournalPath
     delivery: Delivery
     lock: FileLock
-    notices: JournalNotices
+    notices: KnownProblems
     orphan: Orphan | None = None
+    patience: float = 1.0
     _busy: dict[Signal, threading.Lock] = field(default_factory=dict)
     _closed: bool = False
 
@@ -76,7 +75,7 @@ class Shipment:
     def is_stuck(self) -> bool:
         """Return whether a dead process's journal waits long, on all ways that it has."""
         lanes = [lane for lane in self.delivery.lanes if not lane.unserved]
-        return self.orphan is not None and all(_is_waiting(lane, _LONG) for lane in lanes)
+        return self.orphan is not None and all(_is_waiting(lane, self.patience) for lane in lanes)
 
     def try_close(self) -> bool:
         """Give the journal back, unless a request is on its way; return whether that was done."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from synapse_otel.agent.assignment import Assignment
 from synapse_otel.agent.bell import Request, ring
@@ -23,7 +24,7 @@ from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import has_locks, is_locked
 from synapse_otel.journal.writer import Journal
-from synapse_otel.models import DeliveryReport
+from synapse_otel.models import Counts, DeliveryReport
 
 _PATIENCE = 10.0
 """Seconds without an agent that takes the journal, after which this process ships it itself."""
@@ -31,6 +32,9 @@ _PATIENCE = 10.0
 _MOST_STARTS = 3
 _A_WHILE = 60.0
 """Seconds in which no more agents than that are started: one that ends again and again does not work here."""
+
+_QUICKLY_COUNTED = 200_000
+"""Records by kind that the end of a run takes the time to count, half a second of it, so that it can report later."""
 
 _GLANCE = 0.005
 _LONGEST_GLANCE = 0.1
@@ -77,10 +81,13 @@ class AgentShipper:
         self._starting: subprocess.Popen[bytes] | None = None
         self._instead: Shipper | None = None
         self._last: dict[str, Cursor] = {}
+        self._reported = DeliveryReport.empty()
         self._thread = threading.Thread(target=self._run, name="synapse-otel housekeeper", daemon=True)
 
     def start(self) -> None:
         """Begin to ship."""
+        for signal in self._signals():
+            CursorFile(self._path.cursor(signal)).save(Cursor())  # by which an agent knows that it is to be sent
         try:
             if not self._ask("ship"):
                 self._start_agent()
@@ -111,15 +118,26 @@ class AgentShipper:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
-        self._cursors()
+        if self.counts()["pending"] < _QUICKLY_COUNTED:
+            self.report()
 
     def report(self) -> DeliveryReport:
         """Return what became of the records, by kind."""
-        return self._instead.report() if self._instead else report(self._journal, self._cursors())
+        if self._instead:
+            return self._instead.report()
+        found = report(self._journal, self._cursors())
+        if not self._path.path.exists():  # the run has ended, and the agent removed what it has delivered
+            return _all_delivered(self._reported) if self._reported.accepted else self._in_total()
+        self._reported = found
+        return found
 
     def counts(self) -> dict[str, int]:
         """Return what became of the records in total, as fast as it is to say."""
         return self._instead.counts() if self._instead else counts(self._journal, self._cursors())
+
+    def _in_total(self) -> DeliveryReport:
+        count = self._journal.next_seq
+        return DeliveryReport({"record": Counts(accepted=count, delivered=count)})
 
     def _run(self) -> None:
         try:
@@ -155,6 +173,9 @@ class AgentShipper:
                 return self._has_patience("the agent does not answer")
             try:
                 self._starting = start(self._given, lock)
+            except OSError:
+                self._place.clear()
+                raise
             finally:
                 lock.release()
         except OSError as error:
@@ -214,3 +235,13 @@ class AgentShipper:
 
     def _is_hopeless(self) -> bool:
         return bool(self._last) and all(cursor.unserved for cursor in self._last.values())
+
+
+def _all_delivered(known: DeliveryReport) -> DeliveryReport:
+    """Return what became of the records when all that was pending was delivered."""
+    return DeliveryReport(
+        {
+            kind: replace(counts, delivered=counts.delivered + counts.pending, pending=0)
+            for kind, counts in known.by_kind.items()
+        }
+    )
