@@ -37,4 +37,5 @@ def journal_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     path = tmp_path / "runs"
     monkeypatch.setenv("SYNAPSE_OTEL_JOURNAL_DIR", str(path))
+    monkeypatch.setenv("SYNAPSE_OTEL_SHIPPER", "thread")  # in this process; tests/agent and tests/faults say otherwise
     return path

@@ -161,8 +161,8 @@ class OTelLogger(BaseLogger):
         self._append = self._journal.append
         self._append(rec.RunStarted(identity.started))
         self._start_shipper(plan)
-        if self._journal.path is not None and not identity.worker:
-            see_off_at_end(self._journal.path, plan)
+        if self._journal.path is not None and self._shipper is not None and not identity.worker:
+            see_off_at_end(self._journal.path, self._shipper.farewell)
 
     # -- the hot path
 

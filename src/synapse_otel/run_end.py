@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from synapse_otel.models import RunStatus
 
 if TYPE_CHECKING:
-    from synapse_otel.export.plan import ShippingPlan
     from synapse_otel.journal.directory import JournalPath
     from synapse_otel.otel_logger import OTelLogger
+    from synapse_otel.shipping import Farewell
 
 _unfinished: weakref.WeakSet[OTelLogger] = weakref.WeakSet()
-_recorded: dict[Path, tuple[ShippingPlan, set[str]]] = {}
+_recorded: dict[Path, tuple[Farewell, set[str]]] = {}
 _MOST_RECORDED = 64
 _FAREWELL = 2.0
 """Seconds that the end of the interpreter gives to what the workers of its runs left."""
@@ -38,10 +38,10 @@ def closed(logger: OTelLogger) -> None:
     _unfinished.discard(logger)
 
 
-def see_off_at_end(path: JournalPath, plan: ShippingPlan) -> None:
-    """When the interpreter ends, deliver what the workers of the run left that `path` belongs to."""
-    _, own = _recorded.pop(path.run, (plan, set()))
-    _recorded[path.run] = plan, own | {path.journal_id}
+def see_off_at_end(path: JournalPath, farewell: Farewell) -> None:
+    """When the interpreter ends, see to what the workers of the run left that `path` belongs to."""
+    _, own = _recorded.pop(path.run, (farewell, set()))
+    _recorded[path.run] = farewell, own | {path.journal_id}
     if len(_recorded) > _MOST_RECORDED:  # a process of many runs has long seen off the first of them while it went
         del _recorded[next(iter(_recorded))]
 
@@ -72,8 +72,6 @@ def _close_all() -> None:
         logger.patience = max(0.0, logger.patience - (time.monotonic() - began))
         logger.finish(status, error)
     deadline = time.monotonic() + _FAREWELL
-    for run, (plan, own) in _recorded.items():
+    for run, (farewell, own) in _recorded.items():
         if run.exists():  # where no worker left anything, it went with the delivery
-            from synapse_otel.export.farewell import see_off
-
-            see_off(run, own, plan, deadline)
+            farewell(run, own, deadline)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Set
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
 from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.export.settings import TelemetrySettings
 from synapse_otel.journal.writer import Journal
 from synapse_otel.models import DeliveryReport
 
+Farewell: TypeAlias = Callable[[Path, Set[str], float], None]
+"""Sees to what the workers of a run left: its directory, which journals are none of theirs, when to stop waiting."""
+
 
 class Shipping(Protocol):
-    """Sees to it that a journal is shipped: `export.shipper.Shipper`, `agent.shipper.AgentShipper`."""
+    """Sees to it that a journal is shipped: `export.shipper.Shipper`, `agent.shipper.AgentShipper`.
+
+    Attributes:
+        farewell: What is done for the workers of the run when the process ends itself.
+    """
+
+    farewell: Farewell
 
     def start(self) -> None:
         """Begin to ship."""

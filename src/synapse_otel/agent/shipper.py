@@ -7,11 +7,14 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from synapse_otel.agent.assignment import Assignment
 from synapse_otel.agent.bell import Request, ring
+from synapse_otel.agent.farewell import see_off
 from synapse_otel.agent.notes import Notes
 from synapse_otel.agent.place import AgentPlace
 from synapse_otel.agent.starting import can_start, start
@@ -64,6 +67,9 @@ class AgentShipper:
         plan: Where to and how.
         tick: Called by the thread, for what the logger does regularly.
         given: What an agent needs to know.
+
+    Attributes:
+        farewell: Waits until what the workers of the run left is delivered, when the process ends.
     """
 
     def __init__(self, journal: Journal, plan: ShippingPlan, tick: Callable[[], None], given: Assignment) -> None:
@@ -75,6 +81,7 @@ class AgentShipper:
         self._given = given
         self._place = AgentPlace(given.root, given.fingerprint())
         self._notes = Notes(self._path)
+        self.farewell: Callable[[Path, Set[str], float], None] = partial(see_off, self._place, plan)
         self._stopping = threading.Event()
         self._alone_since = time.monotonic()
         self._starts: deque[float] = deque(maxlen=_MOST_STARTS)

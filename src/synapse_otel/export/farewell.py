@@ -16,16 +16,16 @@ from synapse_otel.journal.recovery import ending
 _PAUSE = 0.02
 
 
-def see_off(run: Path, own: Set[str], plan: ShippingPlan, deadline: float) -> None:
+def see_off(plan: ShippingPlan, run: Path, own: Set[str], deadline: float) -> None:
     """Deliver what other processes of a run left that are dead, or at rest, and about to be ended; never raises.
 
     Args:
+        plan: How it is shipped.
         run: The directory of the run.
         own: The journals in it that are this process's, by their ids.
-        plan: How it is shipped.
         deadline: When it is left to the next start, by the monotonic clock.
     """
-    if not plan.sends or not any(_others(run, own)):
+    if not plan.sends or not any(others(run, own)):
         return
     try:
         destination = plan.destination()
@@ -34,20 +34,22 @@ def see_off(run: Path, own: Set[str], plan: ShippingPlan, deadline: float) -> No
         return
     try:
         while True:
-            for orphan in orphans(_others(run, own), plan.origin, destination):
+            for orphan in orphans(others(run, own), plan.origin, destination):
                 _deliver(orphan, deadline)
-            if time.monotonic() > deadline or not any(_is_about_to_end(path) for path in _others(run, own)):
+            if time.monotonic() > deadline or not any(is_about_to_end(path) for path in others(run, own)):
                 return
             time.sleep(_PAUSE)
     finally:
         destination.close()
 
 
-def _others(run: Path, own: Set[str]) -> Iterator[JournalPath]:
+def others(run: Path, own: Set[str]) -> Iterator[JournalPath]:
+    """Yield the journals of a run that are not among `own`."""
     return (path for path in journals_of(run) if path.journal_id not in own)
 
 
-def _is_about_to_end(path: JournalPath) -> bool:
+def is_about_to_end(path: JournalPath) -> bool:
+    """Return whether the process of a journal lives, but has done all that it was given."""
     try:
         return path.is_live() and ending(path).rested is not None
     except (JournalError, OSError):

@@ -53,8 +53,8 @@ class TelemetrySettings(BaseSettings):
         description="Seconds that the end of a run waits for its delivery; the rest stays journaled.",
     )
     shipper: Literal["thread", "agent", "off"] = Field(
-        default="thread",
-        description="Who sends: threads of the plugin's process, the agent beside it, or nobody until `push`.",
+        default="agent",
+        description="Who sends: the `agent` beside the plugin, threads of its process (`thread`), nobody (`off`).",
     )
     agent_idle: float = Field(
         default=10.0, ge=0, description="Seconds without anything to do after which the agent ends."

@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from synapse_otel.export.delivery import Delivery, Destination, counts
 from synapse_otel.export.exporters import import_clients
+from synapse_otel.export.farewell import see_off
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
 from synapse_otel.export.orphans import Orphan, orphans
@@ -48,6 +50,9 @@ class Shipper:
         journal: What this process writes.
         plan: Where to and how.
         tick: Called by the housekeeper, for what the logger does regularly.
+
+    Attributes:
+        farewell: Delivers what the workers of the run left, when the process ends.
     """
 
     def __init__(self, journal: Journal, plan: ShippingPlan, tick: Callable[[], None]) -> None:
@@ -60,6 +65,7 @@ class Shipper:
         self._moved = threading.Condition(lock)  # something was delivered
         self._stopping = False
         self._own: Delivery | None = None
+        self.farewell: Callable[[Path, Set[str], float], None] = partial(see_off, plan)
         import_clients(plan.signals)
         self._thread = self._daemon(self._run, "housekeeper")
 

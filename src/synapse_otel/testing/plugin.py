@@ -37,6 +37,7 @@ def telemetry(
     for name, value in otlp_collector.env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SYNAPSE_OTEL_JOURNAL_DIR", str(journal_dir))
+    monkeypatch.setenv("SYNAPSE_OTEL_SHIPPER", "thread")  # so that nothing outlives the test
     return Telemetry(otlp_collector, journal_dir)
 
 
