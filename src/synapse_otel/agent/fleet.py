@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
+from synapse_otel.agent.mark import read_mark, write_mark
 from synapse_otel.agent.notes import KnownProblems, journal_notices
+from synapse_otel.agent.pace import Pace
+from synapse_otel.agent.place import AgentPlace
 from synapse_otel.agent.shipment import Shipment
 from synapse_otel.export.delivery import Delivery, Destination
 from synapse_otel.export.orphans import MakeOrigin, adopt, is_left
+from synapse_otel.export.settings import Signal
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.format import JournalError
 from synapse_otel.journal.locks import FileLock
@@ -35,17 +39,20 @@ class Fleet:
     """Keeps the journals that are shipped. The agent's first thread changes it, the others only ask for `ships`.
 
     Args:
+        place: Where the agent is.
         origin: Makes the origin of a journal's records.
         destination: Where to.
     """
 
-    def __init__(self, origin: MakeOrigin, destination: Destination) -> None:
+    def __init__(self, place: AgentPlace, origin: MakeOrigin, destination: Destination) -> None:
+        self._place = place
         self._origin = origin
         self._destination = destination
         self._waiting: dict[JournalPath, _Wait] = {}
         self._left = KnownProblems()  # of what dead processes left; nothing is written beside what is not shipped
         self._settled: set[JournalPath] = set()  # of dead processes, and looked at: a thousand runs may be kept
         self._hopeless_until = 0.0
+        self.paces: dict[Signal, Pace] = {signal: Pace() for signal in destination.exporters}
         self.ships: dict[JournalPath, Shipment] = {}
 
     @property
@@ -73,6 +80,13 @@ class Fleet:
             lock.release()
             notices.warn("unreadable", "the journal is not sent", str(error))
 
+    def hurry(self, path: JournalPath) -> None:
+        """Try soon what waits, since somebody waits for this journal."""
+        if ship := self.ships.get(path):
+            ship.delivery.hurry()
+            for pace in self.paces.values():
+                pace.hurry()
+
     def release(self, path: JournalPath) -> None:
         """Give a journal back to its process, which goes on itself."""
         if ship := self.ships.get(path):
@@ -92,6 +106,8 @@ class Fleet:
 
     def _adopt(self, path: JournalPath) -> bool:
         orphan, notices = None, journal_notices(path)
+        if self._is_of_another(path):
+            return False
         if is_left(path, self._left):
             orphan = adopt(path, self._origin, replace(self._destination, notices=notices))
         elif not path.is_live():
@@ -117,7 +133,7 @@ class Fleet:
             if ship.is_finished():
                 self._waiting.pop(ship.path, None)
                 self._close(ship)
-            elif ship.is_stuck():
+            elif ship.is_stuck(self.paces):
                 self._let_wait(ship)
 
     def note_moved(self) -> None:
@@ -145,7 +161,14 @@ class Fleet:
             self._hopeless_until = time.monotonic() + pause
             self._waiting[ship.path] = _Wait(self._hopeless_until, pause)
 
+    def _is_of_another(self, path: JournalPath) -> bool:
+        """Return whether another agent that lives has the journal, though it may wait: it is not for our endpoint."""
+        marked = read_mark(path)
+        other = AgentPlace(self._place.root, marked) if marked else self._place
+        return other != self._place and other.is_taken()
+
     def _ship(self, ship: Shipment) -> None:
+        write_mark(ship.path, self._place.fingerprint)
         self.ships = {**self.ships, ship.path: ship}
 
     def _close(self, ship: Shipment) -> bool:

@@ -17,7 +17,9 @@ from synapse_otel.agent.bell import Bell, Request
 from synapse_otel.agent.fleet import Fleet
 from synapse_otel.agent.notes import note
 from synapse_otel.agent.place import AgentPlace
+from synapse_otel.agent.shipment import Step
 from synapse_otel.agent.state import AgentState, save
+from synapse_otel.export.exporters import import_clients
 from synapse_otel.export.plan import ShippingPlan, shipping_plan
 from synapse_otel.export.settings import Signal, TelemetrySettings
 from synapse_otel.export.shipper import GATHER, quota_reached
@@ -49,7 +51,9 @@ def serve(content: bytes, lock: int) -> None:
     settings = TelemetrySettings(**given.settings)
     place = AgentPlace(given.root, given.fingerprint())
     os.nice(_NICE)
-    agent = Agent(place, shipping_plan(settings), settings.agent_idle)
+    plan = shipping_plan(settings)
+    import_clients(plan.signals)  # now: the package may be replaced by another version while the agent lives
+    agent = Agent(place, plan, settings.agent_idle)
     signal.signal(signal.SIGTERM, lambda *_: agent.stop())
     try:
         agent.run(lock)
@@ -71,7 +75,7 @@ class Agent:
         self._plan = plan
         self._idle = idle
         self._destination = plan.destination()
-        self._fleet = Fleet(plan.origin, self._destination)
+        self._fleet = Fleet(place, plan.origin, self._destination)
         self._wake = threading.Condition()
         self._rung = 0
         self._stopping = False
@@ -126,8 +130,8 @@ class Agent:
             self._fleet.attend(journal)
         elif request == "release":
             self._fleet.release(journal)
-        elif ship := self._fleet.ships.get(journal):
-            ship.delivery.hurry()
+        else:
+            self._fleet.hurry(journal)
         self._wake_all()
 
     def _look(self) -> None:
@@ -158,14 +162,21 @@ class Agent:
                 return
 
     def _drive(self, signal: Signal) -> None:
+        pace, turn = self._fleet.paces[signal], 0
         while not self._stopping:
-            rung = self._rung
-            steps = [ship.step(signal) for ship in self._fleet.ships.values()]
-            if any(moved for moved, _ in steps):
-                self._moved = time.monotonic()
-                self._fleet.note_moved()
-            if not any(more for _, more in steps):
-                self._wait(rung)
+            rung, more = self._rung, False
+            ships = list(self._fleet.ships.values())
+            for ship in ships[turn:] + ships[:turn]:
+                step = ship.step(signal, pace)
+                more = more or step is Step.MORE
+                if step in {Step.MOVED, Step.MORE}:
+                    self._moved = time.monotonic()
+                    self._fleet.note_moved()
+                elif step is Step.FAILED:  # the next one tries next time, lest one that nobody takes holds up all
+                    turn = (turn + 1) % len(ships)
+            if not more:
+                delay = pace.until - time.monotonic()
+                self._wait(rung, min(delay, GATHER) if delay > 0 else GATHER)
 
     def _keep_within_quota(self) -> None:
         """Sweep the journal directory when there are new segments, as the processes of the runs would without us."""
@@ -184,10 +195,10 @@ class Agent:
             known = segments
             self._wait(rung)
 
-    def _wait(self, rung: int) -> None:
+    def _wait(self, rung: int, longest: float = GATHER) -> None:
         """Wait until records were gathered, or somebody has rung since."""
         with self._wake:
-            self._wake.wait_for(lambda: self._stopping or self._rung != rung, GATHER)
+            self._wake.wait_for(lambda: self._stopping or self._rung != rung, longest)
 
     def _wake_all(self) -> None:
         with self._wake:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from synapse_otel.agent.notes import KnownProblems
+from synapse_otel.agent.pace import Pace
 from synapse_otel.export.delivery import Delivery
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.orphans import Orphan, orphaned
 from synapse_otel.export.settings import Signal
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import FileLock
+
+
+class Step(Enum):
+    """What came of a step of a lane."""
+
+    NOTHING = auto()
+    MOVED = auto()
+    MORE = auto()
+    FAILED = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -41,20 +53,25 @@ class Shipment:
         """Give each lane a lock."""
         self._busy = {lane.signal: threading.Lock() for lane in self.delivery.lanes}
 
-    def step(self, signal: Signal) -> tuple[bool, bool]:
-        """Let the lane of `signal` send what it can; return whether it has moved, and whether there is more."""
+    def step(self, signal: Signal, pace: Pace) -> Step:
+        """Let the lane of `signal` send what it can, and say what came of it."""
         lane = next((lane for lane in self.delivery.lanes if lane.signal == signal), None)
-        if lane is None:
-            return False, False
+        if lane is None or pace.is_waiting():
+            return Step.NOTHING
         with self._busy[signal]:
-            if self._closed:
-                return False, False
-            moved = lane.step(time.monotonic())
-            if moved and not lane.has_more:
+            if self._closed or _is_waiting(lane, 0.0):
+                return Step.NOTHING
+            if lane.step(time.monotonic()):
+                pace.took()
+                if lane.has_more:
+                    return Step.MORE
                 lane.save()  # at once: whoever flushes looks for it
-            if not moved and _is_waiting(lane, 0.0):
+                return Step.MOVED
+            if _is_waiting(lane, 0.0):
+                pace.failed(lane.not_before)
                 lane.let_go()
-            return moved, moved and lane.has_more
+                return Step.FAILED
+            return Step.NOTHING
 
     def look(self) -> None:
         """Remove what was delivered; end the run of a process that died.
@@ -72,10 +89,13 @@ class Shipment:
         """Return whether nothing is left to do here."""
         return self.orphan.is_done() if self.orphan else not self.path.path.exists()
 
-    def is_stuck(self) -> bool:
+    def is_stuck(self, paces: Mapping[Signal, Pace]) -> bool:
         """Return whether a dead process's journal waits long, on all ways that it has."""
         lanes = [lane for lane in self.delivery.lanes if not lane.unserved]
-        return self.orphan is not None and all(_is_waiting(lane, self.patience) for lane in lanes)
+        long = self.patience
+        return self.orphan is not None and all(
+            _is_waiting(lane, long) or paces[lane.signal].is_waiting(long) for lane in lanes
+        )
 
     def try_close(self) -> bool:
         """Give the journal back, unless a request is on its way; return whether that was done."""

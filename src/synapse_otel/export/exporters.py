@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from synapse_otel.export.encode import encode, metrics_data
 from synapse_otel.export.outcome import DELIVERED, Outcome, Verdict
+from synapse_otel.export.own_secrets import OwnSecrets
 from synapse_otel.export.settings import Signal, SignalSettings, shown
 from synapse_otel.projection.resource import Origin
 
@@ -45,10 +47,26 @@ class Client(Protocol):
 
 
 class OtlpExporter:
-    """Sends OTLP requests through a client, and never one that is too large."""
+    """Sends OTLP requests through a client, and never one that is too large.
 
-    def __init__(self, signal: Signal, client: Client, place: str, max_request: int = MAX_REQUEST) -> None:
+    Args:
+        signal: What is sent.
+        client: Sends it.
+        place: Where to, in words.
+        max_request: Bytes that a request may have.
+        hidden: Takes out of an answer what nobody may see.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        client: Client,
+        place: str,
+        max_request: int = MAX_REQUEST,
+        hidden: Callable[[str], str] = str,
+    ) -> None:
         self._signal = signal
+        self._hidden = hidden
         self.place = place
         self._client = client
         self._max_request = max_request
@@ -62,7 +80,8 @@ class OtlpExporter:
         if len(body) > self._max_request:
             return Outcome(Verdict.REFUSED, f"a request of {len(body)} bytes, expected at most {self._max_request}")
         try:
-            return self._client.send(body)
+            outcome = self._client.send(body)
+            return replace(outcome, reason=self._hidden(outcome.reason)) if outcome.reason else outcome
         except Exception as error:  # noqa: BLE001  # a certificate that was taken away, a header that cannot be sent
             return Outcome(Verdict.RETRY, f"sending failed with {type(error).__name__}")
 
@@ -135,4 +154,4 @@ def _exporter(settings: SignalSettings) -> Exporter:
     if settings.exporter == "console":
         return ConsoleExporter(settings.signal)
     place = shown(settings.endpoint).removesuffix(f"/v1/{settings.signal}")
-    return OtlpExporter(settings.signal, client(settings), place)
+    return OtlpExporter(settings.signal, client(settings), place, hidden=OwnSecrets(settings).hidden)

@@ -9,6 +9,7 @@
           spare-1 ...             the next segment, allocated ahead of time
           traces.cursor ...       what was delivered, one per signal
           dead-letters.jsonl      what the collector refused for good
+          agent, notes            which agent ships the journal, and what it has to say
 
 A journal that is being created or removed is hidden (``.<journal id>``): whoever lists journals sees only whole ones.
 """
@@ -74,6 +75,11 @@ class JournalPath:
         """Where refused requests are kept."""
         return self.path / "dead-letters.jsonl"
 
+    @property
+    def agent(self) -> Path:
+        """Where it is noted which agent ships the journal."""
+        return self.path / "agent"
+
     def cursor(self, signal: str) -> Path:
         """Where the delivery of a signal is noted."""
         return self.path / f"{signal}.cursor"
@@ -99,8 +105,8 @@ class JournalPath:
         return sum(_size(self.path / name) for name in _names(self.path))
 
     def written(self) -> float:
-        """Return when the journal was last written, in seconds since the Unix epoch."""
-        content = [self.path / name for name in _names(self.path) if not name.endswith("lock")]
+        """Return when the run last wrote to the journal, in seconds since the Unix epoch; not who tries to ship it."""
+        content = [self.dead_letters] if not (known := self.segments()) else [self.segment(index) for index in known]
         return max(map(_changed, content), default=_changed(self.path))
 
     def is_live(self) -> bool:
