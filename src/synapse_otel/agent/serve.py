@@ -189,11 +189,15 @@ class Agent:
             if any(index > max(1, known.get(path, 0)) for path, index in segments.items()) or not swept:
                 own = {path: ship.delivery.guard for path, ship in ships.items()}
                 if dropped := enforce(self._place.root, self._plan.quota, own):
-                    for path in ships:
-                        note(path, quota_reached(dropped))
+                    self._note_everywhere(quota_reached(dropped))
                 swept = True
             known = segments
             self._wait(rung)
+
+    def _note_everywhere(self, text: str) -> None:
+        for path in journals(self._place.root):
+            if path.is_live():
+                note(path, text)
 
     def _wait(self, rung: int, longest: float = GATHER) -> None:
         """Wait until records were gathered, or somebody has rung since."""

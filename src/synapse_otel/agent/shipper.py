@@ -15,6 +15,7 @@ from pathlib import Path
 from synapse_otel.agent.assignment import Assignment
 from synapse_otel.agent.bell import Request, ring
 from synapse_otel.agent.farewell import see_off
+from synapse_otel.agent.mark import write_mark
 from synapse_otel.agent.notes import Notes
 from synapse_otel.agent.place import AgentPlace
 from synapse_otel.agent.starting import can_start, start
@@ -93,8 +94,10 @@ class AgentShipper:
 
     def start(self) -> None:
         """Begin to ship."""
+        # By these an agent knows that the journal is to be sent, and whether by it, should the run end before.
+        write_mark(self._path, self._place.fingerprint)
         for signal in self._signals():
-            CursorFile(self._path.cursor(signal)).save(Cursor())  # by which an agent knows that it is to be sent
+            CursorFile(self._path.cursor(signal)).save(Cursor())
         try:
             if not self._ask("ship"):
                 self._start_agent()
