@@ -62,17 +62,17 @@ def test_threads_ship_where_the_agent_does_not_answer(collector: Collector) -> N
     assert collector.messages == [*MESSAGES, "after"]
 
 
-def test_threads_ship_where_agents_end_again_and_again(collector: Collector) -> None:
+def test_threads_ship_where_agents_end_again_and_again(collector: Collector, tmp_path: Path) -> None:
     """An agent that ends whenever it is started is tried a few times, then the plugin's process ships."""
     before = """
     from pathlib import Path
     from synapse_otel.agent import shipper, starting
     shipper._PATIENCE = 2.0
-    broken = Path.cwd() / "broken.py"
-    broken.write_text("raise SystemExit(1)")
-    starting._MAIN = broken
+    starting._MAIN = Path(sys.argv[1])
     """
-    out = said(plugin(PLUGIN.format(before=before)))
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit(1)")
+    out = said(plugin(PLUGIN.format(before=before), str(broken)))
     assert "no agent ships the run (the agent ends again and again): threads of this process do" in out
     assert (collector.messages, statuses(collector, "job-1")) == (MESSAGES, ["completed"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from synapse_otel.agent.bell import Bell, ring
 from synapse_otel.agent.notes import Notes, note
-from synapse_otel.agent.place import AgentPlace
+from synapse_otel.agent.place import AgentPlace, clear_abandoned, places
 from synapse_otel.journal.directory import JournalPath, journal_of
 from synapse_otel.journal.locks import FileLock
 
@@ -118,3 +118,29 @@ def test_notes_are_read_once(tmp_path: Path) -> None:
     for _ in range(1000):
         note(journal, "x" * 1000)
     assert len(list(notes.new())) < 300
+
+
+def test_what_killed_agents_left_is_removed(tmp_path: Path) -> None:
+    """The files of agents that are dead go, those of the living stay."""
+    dead, living = AgentPlace(tmp_path, "0" * 16), AgentPlace(tmp_path, "1" * 16)
+    lock = living.take()
+    for place in (dead, living):
+        (place.path).mkdir(parents=True, exist_ok=True)
+        place.state.write_text("{}")
+        place.state.with_suffix(".new").write_text("")
+    clear_abandoned(tmp_path)
+    assert lock is not None
+    assert list(places(tmp_path)) == [living]
+    assert living.state.exists()
+
+
+def test_an_agent_is_not_led_elsewhere(tmp_path: Path) -> None:
+    """A symbolic link in the place of an agent's directory is an error, and nothing is written behind it."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    root = tmp_path / "runs"
+    root.mkdir()
+    (root / ".agents").symlink_to(elsewhere)
+    with pytest.raises(NotADirectoryError, match="a symbolic link is in the place of an agent"):
+        AgentPlace(root, "0" * 16).take()
+    assert list(elsewhere.iterdir()) == []

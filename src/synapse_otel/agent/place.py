@@ -6,6 +6,7 @@ and ``state.json``, what it does.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class AgentPlace:
         for _ in range(_TRIES):
             lock = FileLock(self.lock)
             try:
-                make_private(self.path)
+                self._create()
                 if not lock.acquire():
                     return None
             except FileNotFoundError:  # an agent that ends has removed the directory just now
@@ -77,13 +78,28 @@ class AgentPlace:
 
     def clear(self) -> None:
         """Remove the files, the lock last; called by the agent that holds it."""
-        for file in (self.bell, self.state, self.lock):
+        for file in sorted(self.path.glob("*"), key=lambda file: file == self.lock):
             remove_file(file)
         for directory in (self.path, self.path.parent):
             try:
                 directory.rmdir()
             except OSError:
                 return
+
+    def _create(self) -> None:
+        for directory in (self.path.parent, self.path):
+            make_private(directory)
+            if directory.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of an agent", str(directory))
+
+
+def clear_abandoned(root: Path) -> None:
+    """Remove what agents that were killed have left."""
+    for place in places(root):
+        lock = place.take()
+        if lock is not None:
+            place.clear()
+            lock.release()
 
 
 def places(root: Path) -> Iterator[AgentPlace]:

@@ -16,7 +16,7 @@ from synapse_otel.agent.assignment import Assignment
 from synapse_otel.agent.bell import Bell, Request
 from synapse_otel.agent.fleet import Fleet
 from synapse_otel.agent.notes import note
-from synapse_otel.agent.place import AgentPlace
+from synapse_otel.agent.place import AgentPlace, clear_abandoned
 from synapse_otel.agent.shipment import Step
 from synapse_otel.agent.state import AgentState, save
 from synapse_otel.export.exporters import import_clients
@@ -91,27 +91,33 @@ class Agent:
     def run(self, lock: int) -> None:
         """Serve until there is nothing to do.
 
+        Args:
+            lock: The descriptor that holds the lock of the place.
+
         Raises:
             OSError: If the bell cannot be opened.
         """
         fd = self._place.open()
-        bell = Bell(fd)
+        clear_abandoned(self._place.root)
         save(self._place, self._state)
         lanes = [partial(self._drive, signal) for signal in self._destination.exporters]
         threads = [self._daemon(self._keep_within_quota), *map(self._daemon, lanes)]
         for thread in threads:
             thread.start()
-        while not self._stopping and self._is_in_place(lock):
-            select.select([fd], [], [], TICK)
-            for request, journal in bell.requests():
-                self._answer(request, journal)
-            self._look()
-        self._stopping = True
+        self._guarded(partial(self._listen, fd, lock))
         self._wake_all()
         deadline = time.monotonic() + _LAST_REQUEST
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._fleet.close()
+
+    def _listen(self, fd: int, lock: int) -> None:
+        bell = Bell(fd)
+        while not self._stopping and self._is_in_place(lock):
+            select.select([fd], [], [], TICK)
+            for request, journal in bell.requests():
+                self._answer(request, journal)
+            self._look()
 
     def _is_in_place(self, lock: int) -> bool:
         """Return whether the lock is still where others find it: the journal directory may have been removed."""
@@ -210,12 +216,12 @@ class Agent:
             self._wake.notify_all()
 
     def _daemon(self, work: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001  # whatever it is, the runs go on, and start another agent
-                for path in self._fleet.ships:
-                    note(path, f"the agent ends: {error!r}")
-                self._stopping = True
+        return threading.Thread(target=self._guarded, args=(work,), daemon=True)
 
-        return threading.Thread(target=guarded, daemon=True)
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Work; when that ends, whatever the reason, the agent does: the runs that need one start another."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            self._note_everywhere(f"the agent ends: {error!r}")
+        self._stopping = True
