@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from agent.kit import is_alive, plugin, said, statuses, the_agent, wait_for
-from synapse_otel import RuntimeContext
-from synapse_otel.agent.place import places
+from synapse_otel import RuntimeContext, TelemetrySettings
+from synapse_otel.agent.assignment import assignment
+from synapse_otel.agent.place import AgentPlace, places
+from synapse_otel.agent.starting import start
 from synapse_otel.testing import Collector
 
 PLUGIN = """
@@ -114,3 +116,17 @@ def test_an_agent_that_is_stopped_for_good_harms_nobody(collector: Collector) ->
     wait_for(lambda: statuses(collector, "job-0") == ["completed"])
     wait_for(lambda: not is_alive(agent.pid))
     assert (collector.messages, ctx.report().pending) == (["late"], 0)
+
+
+def test_an_agent_that_cannot_ship_says_why(collector: Collector, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What keeps an agent from its work is said in the log of the runs, and nothing is left of the agent."""
+    given = assignment(TelemetrySettings.load())
+    given.settings["quota_bytes"] = -1
+    place = AgentPlace(root, given.fingerprint())
+    with RuntimeContext.open("job-1"):
+        lock = place.take()
+        assert lock is not None
+        start(given, lock).wait(10)
+        wait_for(lambda: "the agent cannot ship: " in caplog.text)
+    assert "quota_bytes" in caplog.text
+    wait_for(lambda: not place.path.exists())

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from synapse_otel.export.notices import Notices
-from synapse_otel.journal.directory import JournalPath
+from synapse_otel.journal.directory import JournalPath, journals
 from synapse_otel.journal.locks import open_private, open_to_read
 
 _MOST = 256 * 1024
@@ -28,6 +28,13 @@ def note(journal: JournalPath, text: str) -> None:
     with os.fdopen(fd, "ab") as file:
         if file.tell() < _MOST:
             file.write(" ".join(text.split()).encode(errors="replace") + b"\n")
+
+
+def note_everywhere(root: Path, text: str) -> None:
+    """Append a line for every run that goes."""
+    for journal in journals(root):
+        if journal.is_live():
+            note(journal, text)
 
 
 class KnownProblems(Notices):

@@ -15,7 +15,7 @@ import msgspec
 from synapse_otel.agent.assignment import Assignment
 from synapse_otel.agent.bell import Bell, Request
 from synapse_otel.agent.fleet import Fleet
-from synapse_otel.agent.notes import note
+from synapse_otel.agent.notes import note_everywhere
 from synapse_otel.agent.place import AgentPlace, clear_abandoned
 from synapse_otel.agent.shipment import Step
 from synapse_otel.agent.state import AgentState, save
@@ -48,17 +48,22 @@ def serve(content: bytes, lock: int) -> None:
     """
     given = msgspec.json.decode(content, type=Assignment)
     os.environ.update(given.environ)
-    settings = TelemetrySettings(**given.settings)
     place = AgentPlace(given.root, given.fingerprint())
     os.nice(_NICE)
-    plan = shipping_plan(settings)
-    import_clients(plan.signals)  # now: the package may be replaced by another version while the agent lives
-    agent = Agent(place, plan, settings.agent_idle)
-    signal.signal(signal.SIGTERM, lambda *_: agent.stop())
     try:
+        agent = _agent(place, TelemetrySettings(**given.settings))
+        signal.signal(signal.SIGTERM, lambda *_: agent.stop())
         agent.run(lock)
+    except Exception as error:  # noqa: BLE001  # such as a certificate that cannot be read: the runs say it
+        note_everywhere(place.root, f"the agent cannot ship: {error!r}")
     finally:
         place.clear()
+
+
+def _agent(place: AgentPlace, settings: TelemetrySettings) -> Agent:
+    plan = shipping_plan(settings)
+    import_clients(plan.signals)  # now: the package may be replaced by another version while the agent lives
+    return Agent(place, plan, settings.agent_idle)
 
 
 class Agent:
@@ -195,15 +200,10 @@ class Agent:
             if any(index > max(1, known.get(path, 0)) for path, index in segments.items()) or not swept:
                 own = {path: ship.delivery.guard for path, ship in ships.items()}
                 if dropped := enforce(self._place.root, self._plan.quota, own):
-                    self._note_everywhere(quota_reached(dropped))
+                    note_everywhere(self._place.root, quota_reached(dropped))
                 swept = True
             known = segments
             self._wait(rung)
-
-    def _note_everywhere(self, text: str) -> None:
-        for path in journals(self._place.root):
-            if path.is_live():
-                note(path, text)
 
     def _wait(self, rung: int, longest: float = GATHER) -> None:
         """Wait until records were gathered, or somebody has rung since."""
@@ -223,5 +223,5 @@ class Agent:
         try:
             work()
         except Exception as error:  # noqa: BLE001
-            self._note_everywhere(f"the agent ends: {error!r}")
+            note_everywhere(self._place.root, f"the agent ends: {error!r}")
         self._stopping = True
