@@ -140,3 +140,8 @@ def not_finite() -> str:
 def records() -> str:
     """Return what became of the run's records, by the metric that says it; processes that are gone count, too."""
     return f'sum by (__name__) (last_over_time({{__name__=~"synapse_otel_records_.+", {ONE_RUN}}}[$__range]))'
+
+
+def of_telemetry(metric: str) -> str:
+    """Return what each process says of its own telemetry."""
+    return f"max by ({PROCESS}) ({latest(metric, ONE_RUN, '$__interval')})"

@@ -56,7 +56,12 @@ def _groups() -> dict[str, list]:
         "Metrics": [run_signals.values().span(24).height(8), run_signals.metric().span(24).height(9)],
         "Messages": [run_signals.severities().span(24).height(6), run_signals.messages().span(24).height(13)],
         "Traces": [run_signals.traces().span(24).height(8)],
-        "Telemetry": [run_signals.records().span(24).height(6), run_signals.processes().span(24).height(8)],
+        "Telemetry": [
+            run_signals.records().span(24).height(6),
+            run_signals.lag().span(12).height(7),
+            run_signals.journal().span(12).height(7),
+            run_signals.processes().span(24).height(8),
+        ],
     }
 
 

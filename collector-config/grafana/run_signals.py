@@ -94,6 +94,25 @@ def records() -> stat.Panel:
     )
 
 
+def lag() -> timeseries.Panel:
+    """Return the chart of how far the delivery is behind."""
+    about = (
+        "The age of the oldest record that a process has not delivered yet, of the signal that is furthest behind. It "
+        "grows while a signal is not taken: the journal keeps everything until it is."
+    )
+    query = targets.over_time(queries.of_telemetry("synapse_otel_delivery_lag_seconds"), "{{instance}}")
+    return panels.lines("Delivery lag", about, "s").min(0).with_target(query)
+
+
+def journal() -> timeseries.Panel:
+    """Return the chart of what the journals take."""
+    about = (
+        "The bytes that the journal of each process takes on its disk; SYNAPSE_OTEL_QUOTA_BYTES bounds all together."
+    )
+    query = targets.over_time(queries.of_telemetry("synapse_otel_journal_size_bytes"), "{{instance}}")
+    return panels.lines("Journal", about, "bytes").min(0).with_target(query)
+
+
 def processes() -> table.Panel:
     """Return the processes of the run."""
     about = "The processes of the run, its workers too: their state, where they run, and when they were last heard of."

@@ -13,7 +13,7 @@ from backends.promtool import promtool_says
 
 RULES = Path(__file__).parents[2] / "collector-config" / "prometheus" / "alerts.yaml"
 TESTS = RULES.with_name("alerts_test.yaml")
-ALERTS = ("RunStalled", "RunFailed", "RunSilent", "TelemetryDropped")
+ALERTS = ("RunStalled", "RunFailed", "RunSilent", "TelemetryDelayed", "TelemetryDropped")
 
 
 def test_the_rules_are_valid(promtool: Path) -> None:

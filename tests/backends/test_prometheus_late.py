@@ -107,6 +107,7 @@ def test_samples_beyond_the_window_are_singled_out_and_named(backend: Prometheus
     assert out == (
         "✖ too-late  801 records sent, 201 left\n"
         f"    a refused record (metrics) is kept as a dead letter: {place}: HTTP 400: too old sample\n"
+        "    when that is mended: synapse-otel push --dead-letters\n"
         "801 records of 1 run sent, 201 left\n"
     )
     ((series, samples),) = journaled.metrics(journal_dir).items()

@@ -46,6 +46,8 @@ SERIES: list[Labels] = [
     {NAME: "synapse_otel_records_pending"},
     {NAME: "synapse_otel_records_dropped"},
     {NAME: "synapse_otel_records_dead_lettered"},
+    {NAME: "synapse_otel_delivery_lag_seconds"},
+    {NAME: "synapse_otel_journal_size_bytes"},
 ]
 """What a run has, besides the labels that all of its series have."""
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from cli.kit import Result, program
+from synapse_otel.agent.state import agents
 from synapse_otel.cli import main
 from synapse_otel.testing import Collector
 
@@ -30,6 +33,17 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def collector() -> Iterator[Collector]:
     with Collector() as collector:
         yield collector
+
+
+@pytest.fixture(params=["thread", "agent"])
+def shipper(request: pytest.FixtureRequest, journal_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Each way of shipping; an agent does not outlive the test."""
+    monkeypatch.setenv("SYNAPSE_OTEL_SHIPPER", request.param)
+    monkeypatch.setenv("SYNAPSE_OTEL_AGENT_IDLE", "0.5")
+    yield request.param
+    for agent in agents(journal_dir):
+        with suppress(ProcessLookupError):
+            os.kill(agent.pid, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from synapse_otel.journal import records as rec
-from synapse_otel.journal.directory import JournalPath, journals_of
+from synapse_otel.journal.directory import JournalPath, journals, journals_of
+from synapse_otel.journal.locks import is_locked
 from synapse_otel.journal.writer import Journal
 
 START = 1_750_000_000_000_000_000
@@ -71,6 +73,14 @@ def a_run(root: Path, job: str = "job-1", *, status: str = "completed", number: 
         *ended,
     )
     return path.run
+
+
+def wait_until_nobody_ships(root: Path) -> None:
+    """Wait until an agent has let go of what it has delivered."""
+    until = time.monotonic() + 20
+    while any(is_locked(path.shipping_lock) for path in journals(root)):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def only_journal(run: Path) -> JournalPath:

@@ -3,17 +3,22 @@ from __future__ import annotations
 import datetime
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from cli.kit import Cli, Result, a_run, only_journal
+from cli.kit import SECOND, Cli, Result, a_run, identity, only_journal
 from synapse_otel.cli.network import Place, StepError, connect
+from synapse_otel.journal import records as rec
 from synapse_otel.journal.cursor import Cursor, CursorFile
+from synapse_otel.journal.reader import JournalReader
+from synapse_otel.journal.writer import Journal
 from synapse_otel.testing import Collector, DropConnection, Fault, PartialSuccess, Redirect, ServerTLS, Status
 
+DAY = 86_400 * SECOND
 HTTP, GRPC = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
@@ -377,11 +382,47 @@ def test_a_journal_directory_that_cannot_be_written(cli: Cli, env: pytest.Monkey
 
 def test_what_is_undelivered_is_counted(cli: Cli, journal_dir: Path) -> None:
     a_run(journal_dir)
-    half = only_journal(a_run(journal_dir, "job-2", number=2))
-    CursorFile(half.cursor("traces")).save(Cursor())
+    for number, day in ((2, 2), (3, 3)):
+        began = time.time_ns() - day * DAY - SECOND
+        left = only_journal(a_run(journal_dir, f"job-{number}", number=number, started=began))
+        CursorFile(left.cursor("traces")).save(Cursor())
 
     out = cli("doctor").out
 
-    assert "  ✔ runs        2 runs, 1 never sent\n" in out
-    assert "  ⚠ pending     4 records of 1 run are not delivered\n" in out
+    assert "  ✔ runs        3 runs, 1 never sent\n" in out
+    assert "  ⚠ pending     8 records of 2 runs not delivered, the oldest one for 3 d 00 h\n" in out
     assert out.endswith("\n✔ nothing is wrong, 1 warning\n")
+
+
+@pytest.mark.parametrize("seconds", [50, 70])
+def test_a_run_that_goes_on_may_have_something_on_its_way(cli: Cli, journal_dir: Path, seconds: int) -> None:
+    """What waits for less than a minute is no reason to warn, as it is for longer."""
+    began = time.time_ns() - seconds * SECOND
+    journal = Journal(journal_dir, identity(started=began))
+    journal.append(rec.RunStarted(began))
+    assert journal.path
+    CursorFile(journal.path.cursor("traces")).save(Cursor())
+
+    out = cli("doctor").out
+    journal.close()
+
+    warned = "  ⚠ pending     1 record of 1 run not delivered, the oldest one for 1 min"
+    assert ("  ✔ runs        1 run, 1 running\n" in out, warned in out) == (True, seconds > 60)
+
+
+def test_what_was_lost_is_said_with_what_to_do(cli: Cli, journal_dir: Path) -> None:
+    """Refused and dropped records of all runs are warnings, with the command or the setting that helps."""
+    for number, lost in enumerate(({"message": 2}, {"event": 1}), start=1):
+        path = only_journal(a_run(journal_dir, f"job-{number}", number=number))
+        tally = Cursor(position=JournalReader(path).end(), dead_lettered=lost, dropped={"dev_event": number - 1})
+        CursorFile(path.cursor("logs")).save(tally)
+
+    out = cli("doctor").out
+
+    assert (
+        "  ⚠ refused     3 records of 2 runs\n"
+        "                Why, is in dead-letters.jsonl in the run's folder. "
+        "When that is mended: synapse-otel push --dead-letters\n"
+        "  ⚠ dropped     1 record of 1 run\n"
+        "                There was no room for them, or they were damaged: raise SYNAPSE_OTEL_QUOTA_BYTES.\n"
+    ) in out

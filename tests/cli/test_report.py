@@ -340,7 +340,8 @@ def test_a_failed_run_is_shown_with_all_that_there_is(journal_dir: Path) -> None
         "delivery": {
             "state": "12 records kept on the machine, nothing was sent",
             "lost": "",
-            "command": "synapse-otel push job-1",
+            "push": "synapse-otel push job-1",
+            "retry": "",
         },
     }
 
@@ -393,7 +394,7 @@ def test_a_run_that_goes_on_is_shown_with_the_time_that_it_still_takes(journal_d
         ("running", 40.0, "12.0 s left")
     ]
     assert [row["status"] for row in shown["spans"]["rows"]] == ["running", "running"]
-    assert shown["delivery"]["command"] == ""
+    assert (shown["delivery"]["push"], shown["delivery"]["retry"]) == ("", "")
 
 
 def test_a_crashed_run_says_when_it_was_last_heard_of(journal_dir: Path) -> None:

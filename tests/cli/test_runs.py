@@ -48,7 +48,9 @@ def test_runs_are_listed_newest_first_with_what_became_of_them(cli: Cli, journal
         "job-lost  train  ✖ crashed    2025-06-15 15:06:43   2.0 s  train 50 %        3  dead letters 2, dropped 34\n"
         "job-half  train  ✖ failed     2025-06-15 15:06:42  10.0 s  train 50 %        4  pending 2\n"
         "job-sent  train  ✔ completed  2025-06-15 15:06:41  10.0 s  train 50 %        4  delivered\n"
-        "job-kept  train  ✔ completed  2025-06-15 15:06:40  10.0 s  train 50 %        4  kept\n",
+        "job-kept  train  ✔ completed  2025-06-15 15:06:40  10.0 s  train 50 %        4  kept\n"
+        "✖ 2 dead letters, to send again: synapse-otel push --dead-letters\n"
+        "✖ 34 records dropped, and why: synapse-otel doctor\n",
         "",
     )
 

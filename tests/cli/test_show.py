@@ -264,9 +264,10 @@ def test_what_was_delivered_and_what_was_not_is_said(cli: Cli, journal_dir: Path
             Cursor(position=half, passed={"run": 1, "progress": 1}, dead_lettered={"progress": 1})
         )
 
-    assert cli("show").out.splitlines()[-2] == (
-        "Delivery  1 of 4 records delivered, 2 pending, 1 refused by the collector: synapse-otel push job-1"
-    )
+    assert cli("show").out.splitlines()[-3:-1] == [
+        "Delivery  1 of 4 records delivered, 2 pending, 1 refused by the collector: synapse-otel push job-1",
+        "  what was refused can be sent again: synapse-otel push --dead-letters job-1",
+    ]
 
 
 def test_a_damaged_record_is_counted_and_the_rest_is_shown(cli: Cli, journal_dir: Path) -> None:

@@ -61,14 +61,16 @@ def test_verdicts(fault: Fault | None, verdict: Verdict, protocol: str) -> None:
     ("body", "said"),
     [
         (b"too old sample\ntoo old sample\nduplicate sample\n", "too old sample; duplicate sample"),
-        (b"<html>\n<head><title>400 Bad Request</title></head>\n</html>\n", ""),
+        (b"<html>\n<head><TITLE>400\n Bad Request </TITLE></head>\n</html>\n", "400; Bad Request"),
+        (b"<html>\n<body>Sorry</body>\n</html>\n", ""),
         (b"\x00\x01", ""),
     ],
-    ids=["lines", "a web page", "bytes"],
+    ids=["lines", "a web page", "a web page without a title", "bytes"],
 )
-def test_what_a_receiver_says_is_told(body: bytes, said: str) -> None:
-    """Text of several lines is told, each once; a web page and bytes are not."""
-    assert said_in({"Content-Type": "text/plain"}, body) == said
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-protobuf"])
+def test_what_a_receiver_says_is_told(body: bytes, said: str, kind: str) -> None:
+    """Text of several lines is told, each once, also under a wrong name; of a web page the title, of bytes nothing."""
+    assert said_in({"Content-Type": kind}, body) == said
 
 
 @pytest.mark.parametrize("status", [402, 409, 410, 415, 422, 431])

@@ -76,7 +76,7 @@ def test_a_run_tells_that_it_lives_and_how_it_is_delivered(
     with RuntimeContext.open("job-1", "train") as ctx:
         ctx.log_message("taken")
         assert ctx.flush(10)
-        with collector.failing(Status(400), signal="logs"):
+        with collector.failing(Refuse(lambda item: getattr(item, "body", "") == "refused"), signal="logs"):
             ctx.log_message("refused")
             assert ctx.flush(10)
         assert collector.wait_for(lambda found: len(found.points_of("synapse_otel.records.delivered")) >= 3)
@@ -348,8 +348,8 @@ def test_the_counts_of_a_journal_in_memory_add_up(
     assert logger._shipper
     counts, report = logger._shipper.counts(), logger.report()
     logger.finish()
-    assert counts == {
-        name: getattr(report, name) for name in ("accepted", "delivered", "pending", "dropped", "dead_lettered")
-    }
+    told = {name: getattr(report, name) for name in ("accepted", "delivered", "pending", "dropped", "dead_lettered")}
+    assert counts == {**told, "size": 0, "oldest": counts["oldest"]}
+    assert counts["oldest"] > logger._identity.started, "the first record was dropped"
     assert counts["accepted"] == 1501 == counts["pending"] + counts["dropped"]
     assert counts["dropped"] > 100

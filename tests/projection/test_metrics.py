@@ -34,6 +34,10 @@ def delivery(seconds: float, **counts: int) -> list[tuple[Any, ...]]:
     return [(f"synapse_otel.records.{name}", (), seconds, value) for name, value in counts.items()]
 
 
+def journal(seconds: float, size: int, lag: float) -> list[tuple[Any, ...]]:
+    return [("synapse_otel.journal.size", (), seconds, size), ("synapse_otel.delivery.lag", (), seconds, lag)]
+
+
 def metrics(values: dict[str, Any], t: int = START, category: str = "fit") -> rec.Metrics:
     return rec.Metrics(t, *OUT, category, values)
 
@@ -69,6 +73,12 @@ def metrics(values: dict[str, Any], t: int = START, category: str = "fit") -> re
         (rec.RunEnded(at(1), "completed"), run(1, "completed")),
         (rec.RunEnded(at(1), "crashed", "x"), run(1, "crashed")),
         (rec.RunEnded(at(1), "failed", "x", {"dropped": 2}), [*run(1, "failed"), *delivery(1, dropped=2)]),
+        (rec.Heartbeat(at(9), {"size": 4096, "oldest": at(6.5)}), [*run(9), *journal(9, 4096, 2.5)]),
+        (rec.Heartbeat(at(9), {"size": 0, "oldest": 0}), [*run(9), *journal(9, 0, 0.0)]),
+        (
+            rec.RunEnded(at(1), "failed", "x", {"oldest": at(2)}),
+            [*run(1, "failed"), ("synapse_otel.delivery.lag", (), 1, 0.0)],
+        ),
         (rec.StepStarted(at(1), b"\1" * 8, b"", "load"), []),
         (rec.StepEnded(at(1), b"\1" * 8, "completed"), []),
         (rec.Event(at(1), *OUT, "e", "info", {"n": 1}), []),

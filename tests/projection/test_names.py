@@ -34,4 +34,5 @@ def test_units_are_those_of_ucum() -> None:
         "{run}",
         "1",
         "s",
+        "By",
     }

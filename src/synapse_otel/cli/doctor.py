@@ -13,6 +13,7 @@ def doctor() -> None:
     The way is walked step by step: name, connection, TLS, request; the first step that fails is named, with what to do
     about it. Exits with 0 when all is well or nothing is to be sent, 1 otherwise.
     """
+    from synapse_otel.cli.check_agents import check_agents
     from synapse_otel.cli.check_journal import check_journal
     from synapse_otel.cli.check_settings import check_settings
     from synapse_otel.cli.check_signals import check_signals
@@ -25,6 +26,7 @@ def doctor() -> None:
     terminal.redactor = redactor
     if settings is not None:
         check_journal(settings, findings)
+        check_agents(settings, findings)
         check_signals(findings, settings.journal_dir)
     findings.conclude()
     if findings.failed:

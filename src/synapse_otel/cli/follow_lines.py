@@ -77,7 +77,14 @@ class Lines:
         view = self.run.glimpse(0)
         starts = list(self._starts(view))
         # What ends comes last here, and stays behind what was reported at the same time.
-        new = chain(self._said(), self._step(view), self._progress(view), self._metrics(view), self._ends(view))
+        new = chain(
+            self._said(),
+            self._step(view),
+            self._progress(view),
+            self._metrics(view),
+            self._lost(view),
+            self._ends(view),
+        )
         for _, line in [*starts, *sorted(new, key=itemgetter(0))]:
             self.terminal.line(line)
         self.terminal.out.file.flush()
@@ -112,6 +119,10 @@ class Lines:
     def _said(self) -> Iterator[_Line]:
         for line in self.run.take_lines():
             yield line.t, Rows(self.terminal).line(line, units.clock(line.t))[2:]
+
+    def _lost(self, view: RunView) -> Iterator[_Line]:
+        if self.run.lost and self._is_due(("lost",), (self.run.lost,), 0.0):
+            yield self._line(view.last, "delivery", Text(self.run.lost, "red"))
 
     def _progress(self, view: RunView) -> Iterator[_Line]:
         apart = view.told_apart(view.progress)

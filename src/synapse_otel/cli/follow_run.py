@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from synapse_otel.cli import units
+from synapse_otel.cli.delivery_state import total
 from synapse_otel.cli.find import goes_on
 from synapse_otel.cli.follow_curve import Curve
 from synapse_otel.cli.view import LineView, RunView
@@ -85,6 +87,12 @@ class FollowedRun:
         return sum(fold.counts.total() for fold in self.folds)
 
     @property
+    def lost(self) -> str:
+        """How many records the collector refused and how many were dropped; empty where none were."""
+        known = total(tail.delivery.state for tail in self._tails.values())
+        return units.lost(known.dead_letters, known.dropped)
+
+    @property
     def state(self) -> tuple[object, ...]:
         """What is another one when there is something new to see, but for the time."""
         return (self.records, len(self._problems), *(tail.is_over for tail in self._tails.values()))
@@ -92,7 +100,8 @@ class FollowedRun:
     def glimpse(self, most_lines: int) -> RunView:
         """Return the run without what takes long: its spans, exceptions, and what became of its records."""
         known = [(tail.fold, JournalFacts(live=not tail.is_over)) for tail in self._tails.values()]
-        return run_view(known, most_lines, self._problems.values(), at_a_glance=True)
+        problems = [*self._problems.values(), *([self.lost] if self.lost else [])]
+        return run_view(known, most_lines, problems, at_a_glance=True)
 
     def view(self, most_lines: int | None) -> RunView:
         """Return all that there is to see of it."""

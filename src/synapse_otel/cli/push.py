@@ -34,6 +34,13 @@ def push(
             metavar="SECONDS", min=0, help="How long to wait, all in all, for a collector that does not take anything."
         ),
     ] = PATIENCE,
+    dead_letters: Annotated[
+        bool,
+        typer.Option(
+            "--dead-letters",
+            help="Instead send again, as it was, what the collector refused for good; what it takes goes.",
+        ),
+    ] = False,
 ) -> None:
     """Send what is undelivered: runs that were kept, interrupted, or crashed.
 
@@ -43,6 +50,7 @@ def push(
     """
     from synapse_otel.cli.configuration import load_plan, load_redactor, load_settings
     from synapse_otel.cli.pushing import Pusher
+    from synapse_otel.cli.retrying import Retrier
     from synapse_otel.cli.terminal import Terminal
 
     settings = load_settings()
@@ -52,9 +60,9 @@ def push(
     found = _wanted_runs(settings, wanted or [])
     results: list[Pushed] = []
     code = 0
-    pusher = Pusher(plan, timeout)
+    pusher = Retrier(plan, timeout) if dead_letters else Pusher(plan, timeout)
     try:
-        with _Display(terminal) as display:
+        with _Display(terminal, pusher.noun) as display:
             for run in found:
                 results.append(pusher.push(run, display.moved))
                 display.done(results[-1])
@@ -63,7 +71,7 @@ def push(
         code = INTERRUPTED
     finally:
         pusher.close()
-    _print_total(terminal, results)
+    _print_total(terminal, results, pusher.noun)
     raise typer.Exit(code or (FAILED if any(pushed.left for pushed in results) else 0))
 
 
@@ -93,10 +101,11 @@ def _wanted_runs(settings: TelemetrySettings, wanted: list[str]) -> list[Path]:
 class _Display:
     """A line for each run when it is done, and on a terminal a bar for the one that is being sent."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, noun: str) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._terminal = terminal
+        self._noun = noun
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
@@ -135,7 +144,7 @@ class _Display:
         if pushed.is_idle:
             return
         sign, style = ("✖", "red") if pushed.left else ("✔", "green") if pushed.sent else ("·", "dim")
-        parts = [f"{units.count(pushed.sent, 'record')} sent"] if pushed.sent else []
+        parts = [f"{units.count(pushed.sent, self._noun)} sent"] if pushed.sent else []
         parts += [f"{pushed.left:,} left"] if pushed.left else []
         first, *notes = [", ".join(parts), *pushed.notes] if parts else pushed.notes
         self._terminal.line(Text(f"{sign} ", style), Text(clean(pushed.job), "bold"), "  ", clean(first))
@@ -143,7 +152,7 @@ class _Display:
             self._terminal.line(f"    {clean(note)}", style="dim")
 
 
-def _print_total(terminal: Terminal, results: list[Pushed]) -> None:
+def _print_total(terminal: Terminal, results: list[Pushed], noun: str) -> None:
     from synapse_otel.cli import units
 
     sent, left = (sum(getattr(pushed, what) for pushed in results) for what in ("sent", "left"))
@@ -152,4 +161,4 @@ def _print_total(terminal: Terminal, results: list[Pushed]) -> None:
         terminal.line("nothing to send", style="dim")
         return
     rest = f", {left:,} left" if left else ""
-    terminal.line(f"{units.count(sent, 'record')} of {units.count(runs, 'run')} sent{rest}", style="bold")
+    terminal.line(f"{units.count(sent, noun)} of {units.count(runs, 'run')} sent{rest}", style="bold")

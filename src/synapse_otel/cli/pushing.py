@@ -83,6 +83,8 @@ class Pusher:
         patience: How many seconds to wait altogether.
     """
 
+    noun = "record"
+
     def __init__(self, plan: ShippingPlan, patience: float) -> None:
         self._plan = plan
         self._notices = HeldNotices()
@@ -95,10 +97,10 @@ class Pusher:
         pushed = Pushed(job_of(run))
         for path in journals_of(run):
             self._notices.current.clear()
-            if _is_settled(path):
+            if is_settled(path):
                 continue
             if path.is_live():
-                pushed.note(_why_live(path))
+                pushed.note(why_live(path))
             elif is_locked(path.shipping_lock):
                 pushed.note("another process is sending it")
             else:
@@ -150,14 +152,17 @@ class Pusher:
             lane.save()
         report = orphan.delivery.report()
         pushed.sent += max(0, report.delivered - before.delivered)
-        pushed.left += report.pending + max(0, report.dead_lettered - before.dead_lettered)
+        refused = max(0, report.dead_lettered - before.dead_lettered)
+        pushed.left += report.pending + refused
         for reason in self._notices.reasons():
             pushed.note(reason)
+        if refused:
+            pushed.note("when that is mended: synapse-otel push --dead-letters")
         if report.pending and self._hopeless and not self._notices.current:
             pushed.note("not tried any more")
 
 
-def _is_settled(path: JournalPath) -> bool:
+def is_settled(path: JournalPath) -> bool:
     """Return whether a journal was delivered to its end; what is kept beyond that is kept to be shown."""
     saved = cursors(path)
     if not path.segments():
@@ -169,7 +174,8 @@ def _is_settled(path: JournalPath) -> bool:
         return False
 
 
-def _why_live(path: JournalPath) -> str:
+def why_live(path: JournalPath) -> str:
+    """Return why the journal of a process that lives is not sent."""
     if is_locked(path.shipping_lock):
         return "it is still running and ships itself"
     return "it is still running and keeps its records: push it when it has ended"

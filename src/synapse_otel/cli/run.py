@@ -149,7 +149,13 @@ def _logger(job_id: str | None, name: str, settings: TelemetrySettings, redactor
 
 def _is_recorded(logger: OTelLogger) -> bool:
     """Return whether the end of the run is in the journal: what follows is only its delivery."""
-    return logger.journal is None or not logger.journal.is_live()
+    from synapse_otel.journal.format import JournalError
+    from synapse_otel.journal.recovery import ending
+
+    try:
+        return logger.journal is None or ending(logger.journal).ended
+    except JournalError:  # delivered, and removed
+        return True
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -74,7 +74,7 @@ def _telemetry(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, job: 
     if report.pending:
         push = Text(f"{report.pending:,} kept, to be sent later: synapse-otel push {job}", "yellow")
         lines.append(push if kept else _gone(report))
-    lines += [Text(lost, "red") for lost in _lost(report)]
+    lines += [Text(lost, "red") for lost in _lost(report, job)]
     if plan.keep and kept:
         lines.append(Text(f"to see it: synapse-otel show {job}", "dim"))
     return lines
@@ -85,8 +85,9 @@ def _gone(report: DeliveryReport) -> Text:
     return Text(f"{found} not kept: the journal could not be written, see synapse-otel doctor", "yellow")
 
 
-def _lost(report: DeliveryReport) -> list[str]:
-    refused = f"{report.dead_lettered:,} refused by the collector" if report.dead_lettered else ""
+def _lost(report: DeliveryReport, job: str) -> list[str]:
+    refused = f"{units.lost(report.dead_lettered, 0)}: synapse-otel push --dead-letters {job}"
+    refused = refused if report.dead_lettered else ""
     dropped = f"{report.dropped:,} dropped for lack of space" if report.dropped else ""
     return [line for line in (refused, dropped) if line]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,8 +104,21 @@ def _print_table(glances: list[RunGlance], terminal: Terminal, hidden: int) -> N
     for glance in glances:
         for problem in glance.problems:
             terminal.line(f"⚠ {_shown(glance.path, terminal)}: {terminal.clean(problem)}", style="yellow")
+    for lost in _lost(glances):
+        terminal.line(lost, style="red")
     if hidden:
         terminal.line(f"… and {hidden:,} older: --limit 0", style="dim")
+
+
+def _lost(glances: list[RunGlance]) -> Iterator[str]:
+    from synapse_otel.cli import units
+    from synapse_otel.cli.delivery_state import total
+
+    known = total(glance.delivery for glance in glances)
+    if known.dead_letters:
+        yield f"✖ {units.count(known.dead_letters, 'dead letter')}, to send again: synapse-otel push --dead-letters"
+    if known.dropped:
+        yield f"✖ {units.count(known.dropped, 'record')} dropped, and why: synapse-otel doctor"
 
 
 def _row(glance: RunGlance, terminal: Terminal, now: int) -> list[Text]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from synapse_otel.cli.delivery_state import cursors
+from synapse_otel.cli.delivery_state import DeliveryState, cursors, state
 from synapse_otel.export.delivery import report
 from synapse_otel.journal.cursor import Cursor
 from synapse_otel.journal.directory import JournalPath
@@ -33,11 +33,19 @@ class SeenDelivery:
         """Whether anybody has tried to send the journal."""
         return bool(self._cursors)
 
-    def report(self, read: Counter[str], journal: Source | None, *, has_ended: bool) -> DeliveryReport:
+    @property
+    def state(self) -> DeliveryState:
+        """What was lost on the way so far, of what the delivery has passed."""
+        return state(self._cursors, 0)
+
+    def report(
+        self, read: Counter[str], dropped: Counter[str], journal: Source | None, *, has_ended: bool
+    ) -> DeliveryReport:
         """Return what became of the records.
 
         Args:
-            read: How many of them were read, by kind.
+            read: How many of them were read, by kind, what stands for those that were dropped among them.
+            dropped: How many of those were.
             journal: The journal; None where it cannot be read any more.
             has_ended: Whether the end of the process was read. Who delivers a journal removes it behind its end; one
                 that goes earlier, or without a cursor, may have been removed by anybody: of its records, those that
@@ -46,10 +54,10 @@ class SeenDelivery:
         is_there = self._path.path.exists()
         if is_there and journal and self._cursors:
             return report(journal, self._cursors)
-        known = report(_Nothing(), self._cursors).by_kind
-        state = "pending" if is_there else "delivered" if has_ended and self._cursors else None
+        known = report(_Nothing(), self._cursors, None if self._cursors else dropped).by_kind
+        rest = "pending" if is_there else "delivered" if has_ended and self._cursors else None
         kinds = sorted({*known, *(kind for kind, count in read.items() if count)})
-        return DeliveryReport({kind: _with_rest(known.get(kind, Counts()), read[kind], state) for kind in kinds})
+        return DeliveryReport({kind: _with_rest(known.get(kind, Counts()), read[kind], rest) for kind in kinds})
 
 
 class _Nothing:

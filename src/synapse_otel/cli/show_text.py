@@ -202,11 +202,14 @@ class ShowText:
         else:
             line.append(units.count(report.accepted, "record"))
         line.append(f", {gone:,} gone with the journal, delivered or not" if gone else "", "yellow")
-        line.append(f", {report.dead_lettered:,} refused by the collector" if report.dead_lettered else "", "red")
-        line.append(f", {report.dropped:,} dropped" if report.dropped else "", "red")
+        lost = units.lost(report.dead_lettered, report.dropped)
+        line.append(f", {lost}" if lost else "", "red")
+        job = shlex.quote(self.terminal.clean(view.job_id))
         if report.pending and view.ended is not None:
-            line.append(f": synapse-otel push {shlex.quote(self.terminal.clean(view.job_id))}", "dim")
+            line.append(f": synapse-otel push {job}", "dim")
         yield line
+        if report.dead_lettered and view.ended is not None:
+            yield Text(f"  what was refused can be sent again: synapse-otel push --dead-letters {job}", "dim")
 
 
 @dataclass(frozen=True, slots=True)

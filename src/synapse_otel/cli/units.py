@@ -90,6 +90,12 @@ def count(amount: int, noun: str) -> str:
     return f"{amount} {noun}{'' if amount == 1 else 's'}"
 
 
+def lost(refused: int, dropped: int) -> str:
+    """Return how many records were not delivered and will not be, empty where none are."""
+    told = {"refused by the collector": refused, "dropped": dropped}
+    return ", ".join(f"{amount:,} {what}" for what, amount in told.items() if amount)
+
+
 def sparkline(values: Sequence[float], width: int) -> str:
     """Return a curve of `values` in at most `width` characters; where none is a number there is a gap."""
     buckets = [_mean(bucket) for bucket in _buckets(values, width)]

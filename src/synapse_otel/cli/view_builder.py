@@ -74,6 +74,7 @@ class JournalFold:
         self.action = ""
         self.name = origin.identity.name
         self.counts: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self.progress: dict[str, ProgressView] = {}
         self.metrics: dict[tuple[str, str], SeriesView] = {}
         self.timeline = Timeline(origin.identity.journal_id, most_lines)
@@ -145,6 +146,7 @@ class JournalFold:
             case rec.Dropped():
                 self.counts.subtract([record.kind])
                 self.counts.update(record.counts)
+                self.dropped.update(record.counts)
                 self.timeline.add(record, None)
 
     def _progress(self, record: rec.Progress) -> None:

@@ -6,6 +6,8 @@ import os
 from contextlib import closing
 from pathlib import Path
 
+from synapse_otel.cli import units
+from synapse_otel.cli.delivery_state import cursors, state, total
 from synapse_otel.cli.errors import FAILED, CliError
 from synapse_otel.cli.view import RunView
 from synapse_otel.cli.view_builder import JournalFacts, JournalFold, run_view
@@ -44,6 +46,12 @@ def problem(run: Path, error: Exception) -> str:
 
 def unreadable(run: Path, problems: list[str]) -> CliError:
     """Return what to say of a run of which nothing can be read."""
+    left = [state(cursors(path), 0) for path in journals_of(run) if not path.segments()]
+    if refused := total(left).dead_letters:
+        found = (
+            f"{units.count(refused, 'record')} that the collector refused: synapse-otel push --dead-letters {run.name}"
+        )
+        return CliError(f"{run.name} was delivered and removed, but for {found}", FAILED)
     reasons = "".join(f"\n  {problem}" for problem in problems) or " it has no journal"
     return CliError(f"{run.name} cannot be read:{reasons}", FAILED)
 

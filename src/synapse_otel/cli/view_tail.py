@@ -97,7 +97,7 @@ class JournalTail:
         self.delivery.look()
         has_ended = self.fold.ended is not None and self.fold.ended.status != UNKNOWN
         journal = self._reader if self._is_readable else None
-        report = self.delivery.report(self.fold.counts, journal, has_ended=has_ended)
+        report = self.delivery.report(self.fold.counts, self.fold.dropped, journal, has_ended=has_ended)
         return JournalFacts(self.is_live, self.delivery.has_begun, report, self._damaged, self._removed)
 
     def close(self) -> None:

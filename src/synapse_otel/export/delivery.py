@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,7 +15,8 @@ from synapse_otel.export.notices import Notices
 from synapse_otel.export.settings import Signal
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
-from synapse_otel.journal.reader import Position, Source
+from synapse_otel.journal.format import JournalError
+from synapse_otel.journal.reader import START, Position, Source
 from synapse_otel.journal.records import Dropped
 from synapse_otel.journal.writer import Journal
 from synapse_otel.models import Counts, DeliveryReport
@@ -148,7 +150,12 @@ class Delivery:
 
 
 def counts(journal: Journal, cursors: list[Cursor]) -> dict[str, int]:
-    """Return what became of the records of a journal that is being written, in total, without reading it."""
+    """Return what became of the records of a journal that is being written, see `Heartbeat`; of it one record is read.
+
+    Args:
+        journal: The journal.
+        cursors: How far the signals have come, those that the endpoint serves if there are any.
+    """
     slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
     accepted, pending = journal.next_seq, journal.pending(slowest.position.seq)
     dropped = sum(slowest.dropped.values()) + (journal.memory.dropped.total() if journal.memory else 0)
@@ -163,7 +170,18 @@ def counts(journal: Journal, cursors: list[Cursor]) -> dict[str, int]:
         "pending": pending,
         "dropped": dropped,
         "dead_lettered": dead_lettered,
+        "size": journal.path.size() if journal.path else 0,
+        "oldest": oldest_pending(journal, cursors) if pending else 0,
     }
+
+
+def oldest_pending(source: Source, cursors: list[Cursor]) -> int:
+    """Return the time of the oldest record of a journal that is still to be sent; 0 where there is none."""
+    slowest = min((cursor.position for cursor in cursors), key=lambda position: position.seq, default=START)
+    with suppress(JournalError):
+        for entry in source.read(slowest, 1, 1).entries:
+            return entry.record.t
+    return 0
 
 
 def report(source: Source, cursors: list[Cursor], lost: Counter[str] | None = None) -> DeliveryReport:
@@ -172,9 +190,9 @@ def report(source: Source, cursors: list[Cursor], lost: Counter[str] | None = No
     A record counts as delivered when every signal has passed it: the slowest one tells.
     """
     slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
-    pending = _count(source, slowest.position)
-    passed = Counter(slowest.passed) + (lost or Counter())
-    dropped = Counter(slowest.dropped) + (lost or Counter())
+    pending, gone = _count(source, slowest.position)
+    gone += lost or Counter()
+    passed, dropped = Counter(slowest.passed) + gone, Counter(slowest.dropped) + gone
     refused = Counter[str]()
     for cursor in cursors:
         refused |= Counter(cursor.dead_lettered)
@@ -188,16 +206,18 @@ def _counts(passed: int, pending: int, dropped: int, refused: int) -> Counts:
     return Counts(passed + pending, passed - dropped - refused, pending, dropped, refused)
 
 
-def _count(source: Source, position: Position) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    while (batch := source.read(position, 10_000, 1024 * 1024)).entries:
+def _count(source: Source, position: Position) -> tuple[Counter[str], Counter[str]]:
+    """Return how many records there are behind a position, and how many that were there went or are damaged."""
+    counts, gone = Counter[str](), Counter[str]()
+    while (batch := source.read(position, 10_000, 1024 * 1024)).after != position:
         position = batch.after
+        gone["damaged"] += batch.missing
         for entry in batch.entries:
             if isinstance(entry.record, Dropped):
-                counts.update(entry.record.counts)
+                gone.update(entry.record.counts)
             else:
                 counts[entry.record.kind] += 1
-    return counts
+    return counts, +gone
 
 
-__all__ = ["Delivery", "Destination", "counts", "report"]
+__all__ = ["Delivery", "Destination", "counts", "oldest_pending", "report"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 import zlib
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -21,6 +23,7 @@ from synapse_otel.export.settings import SignalSettings, shown
 Headers: TypeAlias = CaseInsensitiveDict[str]
 
 _MAX_ANSWER = 64 * 1024
+_TITLE = re.compile(rb"<title>([^<]*)</title>", re.IGNORECASE)
 _UNSERVED = {404, 405, 501}
 # A wrong token or a proxy that asks for one is mended in the configuration, not in the records.
 _RETRIED = {401, 403, 407, 408, 425, 429}
@@ -129,15 +132,15 @@ def describe(error: BaseException) -> str:
 def _said(headers: Headers, content: bytes) -> str:
     """Return what an error's body says: a `google.rpc.Status`, as OTLP asks, or text.
 
-    Prometheus writes a line for each sample that it refuses, most of them the same. A web page says nothing to read.
+    Prometheus writes a line for each sample that it refuses, most of them the same. Of a web page the title is read.
     """
     if "protobuf" in headers.get("Content-Type", ""):
-        try:
+        # Protobuf raises different errors by implementation; what is none of it may be text nevertheless.
+        with suppress(Exception):
             return str(Status.FromString(content).message)
-        except Exception:  # noqa: BLE001  # protobuf raises different errors by implementation
-            return ""
     if content.lstrip().startswith(b"<"):
-        return ""
+        title = _TITLE.search(content)
+        content = title[1] if title else b""
     lines = content[:4096].decode("utf-8", "replace").splitlines()
     text = "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip()))[:300]
     return text if text.isprintable() else ""

@@ -5,16 +5,17 @@ Each signal has its own lane, so that an endpoint that is away, or does not serv
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synapse_otel.export.dead_letters import bury
+from synapse_otel.export.dead_letters import bury, rejected
 from synapse_otel.export.exporters import Exporter
 from synapse_otel.export.notices import Notices
 from synapse_otel.export.outcome import DELIVERED, Outcome, Verdict
@@ -34,6 +35,9 @@ FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 30.0
 LONGEST_WAIT = 3600.0
 """Seconds that a receiver can ask to wait; one that asks for more is tried again after these."""
+
+_TRUST = 0.5
+"""Seconds in which refusals are taken to be about content, once an empty request was taken."""
 
 NO_GUARD: AbstractContextManager[None] = nullcontext()
 
@@ -107,6 +111,7 @@ class Lane:
         self._unsaved = False
         self._full = False
         self._served = False
+        self._trusted_until = -math.inf
         self._failures = 0
         self._told_to_wait = False
         self.not_before = 0.0
@@ -220,11 +225,10 @@ class Lane:
         self._served = True
         self._notices.over(self._exporter.place, f"sending to {self._exporter.place} works again")
         if outcome.rejected:
-            left = outcome.rejected  # of items; which ones is not said
-            for kind, count in request.kinds.most_common():
-                self.dead_lettered[kind] += min(left, count)
-                left -= min(left, count)
-            self._bury(request.batch.entries[-1], f"{outcome.rejected} rejected: {outcome.reason}", request.body)
+            lost = rejected(request.kinds, outcome.rejected)
+            self.dead_lettered += lost
+            reason = f"{outcome.rejected} rejected: {outcome.reason}"
+            self._bury(request.batch.entries[-1], reason, request.body, lost)
 
     def _narrow(self, request: Request, outcome: Outcome) -> bool:
         """Halve a refused batch, down to the record that is refused; the others go on."""
@@ -234,7 +238,7 @@ class Lane:
             self._ends.append(entries[len(entries) // 2 - 1].after)
             self._save()
             return True
-        if not request.broken and not self._is_taken_when_empty(request):
+        if not request.broken and not self._is_about_content(request, outcome):
             return False
         if not self._answers:
             self._note_answer(outcome)
@@ -250,19 +254,23 @@ class Lane:
         self._advance(request)
         return True
 
-    def _is_taken_when_empty(self, request: Request) -> bool:
-        """Return whether an empty request is taken: else it is not the record that is refused, and nothing is buried.
+    def _is_about_content(self, request: Request, refusal: Outcome) -> bool:
+        """Return whether it is the record that is refused: an empty request is taken, or refused for another reason.
 
-        A TLS port that gets plain HTTP, a wrong tenant or path may answer 400 to everything.
+        Else nothing is buried: a TLS port that gets plain HTTP, also one that spoke HTTP a moment ago, a wrong tenant
+        or path may answer 400 to everything.
         """
-        if self._served:
+        if time.monotonic() < self._trusted_until:
             return True
         control = self._exporter.send(self._exporter.encode([], self._origin))
-        self._served = control.verdict is Verdict.DELIVERED
-        if not self._served:
-            self._request = request
-            self._back_off(control)
-        return self._served
+        if control.verdict is Verdict.DELIVERED:
+            self._served, self._trusted_until = True, time.monotonic() + _TRUST
+            return True
+        if self._served and control.verdict is Verdict.REFUSED and control.reason != refusal.reason:
+            return True
+        self._request = request
+        self._back_off(control)
+        return False
 
     def _deliver_parts(
         self, items: Sequence[Any], outcome: Outcome, refused: list[tuple[str, bytes]], known: Iterator[str | None]
@@ -295,10 +303,13 @@ class Lane:
         self._answers.append(outcome.reason if outcome.verdict is Verdict.REFUSED else None)
         self._save()
 
-    def _bury(self, entry: Entry, reason: str, body: bytes) -> None:
-        what = f"a refused record ({entry.record.kind}) is kept as a dead letter"
-        self._notices.warn(f"refused {self.signal}", what, reason)
-        bury(self._dead_letters, self.signal, entry.seq, entry.record.kind, reason, body)
+    def _bury(self, entry: Entry, reason: str, body: bytes, records: Mapping[str, int] | None = None) -> None:
+        kind = entry.record.kind
+        if bury(self._dead_letters, self.signal, entry.seq, kind, reason, body, records):
+            self._notices.warn(f"refused {self.signal}", f"a refused record ({kind}) is kept as a dead letter", reason)
+        else:
+            what = f"a refused record ({kind}) is lost, as there is no room for a dead letter"
+            self._notices.warn(f"lost {self.signal}", what, reason)
 
     def _advance(self, request: Request) -> None:
         self.position = request.batch.after
@@ -312,6 +323,9 @@ class Lane:
             else:
                 self.passed[entry.record.kind] += 1
         if request.batch.missing:
+            identity = self._origin.identity
+            what = f"records of the run {identity.job_id} are damaged and cannot be sent"
+            self._notices.warn(f"damaged {identity.journal_id}", what, f"{request.batch.missing} at once")
             self.passed["damaged"] += request.batch.missing
             self.dropped["damaged"] += request.batch.missing
         self._request, self._failures, self.not_before, self._answers = None, 0, 0.0, []

@@ -155,6 +155,7 @@ class Shipper:
             self._tick()
             self._journal.prepare()
             self._journal.release(own.low_water())
+            self._say_dropped()
             own.trim()
             with self._wake:
                 now = time.monotonic()
@@ -165,8 +166,15 @@ class Shipper:
                     self._moved.notify_all()
                 else:
                     self._wake.wait_for(lambda: self._stopping, TICK)
+        self._say_dropped()
         for lane in alone:
             lane.save()
+
+    def _say_dropped(self) -> None:
+        """Say once that a journal in memory has begun to lose records."""
+        if self._journal.memory and self._journal.memory.dropped:
+            what = "the journal in memory is full, dev events and the oldest records are dropped"
+            self._notices.warn("memory", what, str(self._journal.degraded))
 
     def _drive(self, lane: Lane) -> None:
         while not self._stopping:

@@ -156,7 +156,11 @@ class LogEnded(Record, frozen=True, tag=11):
 
 
 class Heartbeat(Record, frozen=True, tag=12):
-    """The process was alive at this time, and had `delivery`: records ``accepted``, ``delivered``, ``pending``, ..."""
+    """The process was alive at this time, and `delivery` stood so.
+
+    How many records were ``accepted``, ``delivered``, ``pending``, ``dropped`` and ``dead_lettered``; the ``size`` of
+    the journal in bytes; the time of the ``oldest`` record that was pending, in nanoseconds, 0 where none was.
+    """
 
     kind = "heartbeat"
 

@@ -135,9 +135,13 @@ class MetricProjection:
         yield self._sample(self._gauge_series(names.RUN_DURATION, **about), t, max(0, t - identity.started) / 1e9)
 
     def _delivery(self, record: rec.Heartbeat | rec.RunEnded) -> Iterator[Sample]:
+        told = record.delivery or {}
         for count, instrument in names.DELIVERY.items():
-            if record.delivery and count in record.delivery:
-                yield self._sample(self._gauge_series(instrument), record.t, record.delivery[count])
+            if count in told:
+                yield self._sample(self._gauge_series(instrument), record.t, told[count])
+        if "oldest" in told:
+            lag = max(0, record.t - told["oldest"]) / 1e9 if told["oldest"] else 0.0
+            yield self._sample(self._gauge_series(names.DELIVERY_LAG), record.t, lag)
 
     def _gauges(self, category: str, latest: Latest, t: int) -> Iterator[Sample]:
         values = {

@@ -80,6 +80,8 @@ RECORDS_DEAD_LETTERED: Final = (
     "{record}",
     "Records that the receiver refused for good",
 )
+DELIVERY_LAG: Final = ("synapse_otel.delivery.lag", "s", "Age of the oldest record that is still to be sent")
+JOURNAL_SIZE: Final = ("synapse_otel.journal.size", "By", "Bytes that the journal takes on the disk")
 METRIC_PREFIX: Final = "synapse.metric."
 
 DELIVERY: Final = {
@@ -88,8 +90,9 @@ DELIVERY: Final = {
     "pending": RECORDS_PENDING,
     "dropped": RECORDS_DROPPED,
     "dead_lettered": RECORDS_DEAD_LETTERED,
+    "size": JOURNAL_SIZE,
 }
-"""What the telemetry of a process says of itself: the counts of its `DeliveryReport`."""
+"""What the telemetry of a process says of itself, besides the lag: the counts of its `DeliveryReport`, and the size."""
 
 SEVERITY: Final = {
     "debug": 5,

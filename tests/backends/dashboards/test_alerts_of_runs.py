@@ -19,6 +19,7 @@ FIRING = {
     "RunStalled": {("job.running",)},
     "instance:synapse_run_duration_seconds:bad_end": {("job.failed",), ("job.crashed",)},
     "RunSilent": {("job.silent",)},
+    "TelemetryDelayed": set(),
     "TelemetryDropped": set(),
 }
 
@@ -37,3 +38,13 @@ def test_nothing_is_dropped_because_it_is_counted_as_none(shown: Shown) -> None:
     for fate in ("dropped", "dead_lettered"):
         counts = shown.prometheus.query(f"last_over_time(synapse_otel_records_{fate}[5m])", shown.moment)
         assert set(values(counts, "job_id", "instance").values()) == {0}
+
+
+def test_no_telemetry_is_delayed_because_its_lag_is_small(shown: Shown) -> None:
+    """The lag that the alert looks at is there, for every process, and it is a matter of seconds."""
+    lags = values(
+        shown.prometheus.query("last_over_time(synapse_otel_delivery_lag_seconds[5m])", shown.moment), "instance"
+    )
+    told = {(process.instance,) for kind in shown.real.processes.values() for process in kind if process.deliveries}
+    assert set(lags) == told
+    assert 0 <= min(lags.values()) <= max(lags.values()) < 60

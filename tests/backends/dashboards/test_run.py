@@ -138,6 +138,20 @@ def test_the_health_of_the_telemetry(shown: Shown, kind: str, later: int) -> Non
     assert float(last["synapse_otel_records_accepted"][1]) > 0
 
 
+@pytest.mark.parametrize("kind", ["completed", "workers"])
+def test_the_lag_and_the_size_of_the_journals(shown: Shown, kind: str) -> None:
+    """Each process has the size of its journal as it was at its end, and the lag that it had then."""
+    processes = shown.real.processes[kind]
+    last = {process.instance: process.deliveries[-1] for process in processes}
+    sizes, lags = (curves(shown.run(kind, title), "instance") for title in ("Journal", "Delivery lag"))
+    assert {instance: points[-1] for (instance,), points in sizes.items()} == {
+        instance: told["size"] for instance, told in last.items()
+    }
+    assert {instance: points[-1] > 0 for (instance,), points in lags.items()} == {
+        instance: told["oldest"] > 0 for instance, told in last.items()
+    }
+
+
 def _points(answer: Answer, category: str) -> list[tuple[float, str]]:
     (found,) = [one["values"] for one in answer if one["metric"]["synapse_category"] == category]
     return [(time, value) for time, value in found]

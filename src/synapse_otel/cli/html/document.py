@@ -151,11 +151,10 @@ def _delivery(view: RunView) -> dict[str, str]:
     else:
         state = f"{report.delivered:,} of {units.count(report.accepted, 'record')} delivered"
         state += f", {report.pending:,} pending" if report.pending else ""
-    refused = f"{report.dead_lettered:,} refused by the collector" if report.dead_lettered else ""
-    dropped = f"{report.dropped:,} dropped" if report.dropped else ""
-    to_push = report.pending and view.ended is not None
+    job, is_over = shlex.quote(view.job_id), view.ended is not None
     return {
         "state": state,
-        "lost": ", ".join(filter(None, (refused, dropped))),
-        "command": f"synapse-otel push {shlex.quote(view.job_id)}" if to_push else "",
+        "lost": units.lost(report.dead_lettered, report.dropped),
+        "push": f"synapse-otel push {job}" if report.pending and is_over else "",
+        "retry": f"synapse-otel push --dead-letters {job}" if report.dead_lettered and is_over else "",
     }
