@@ -289,3 +289,14 @@ def test_what_cannot_be_read_stops_nobody(tmp_path: Path, what: str) -> None:
     aged(odd, 9)
     enforce(tmp_path, Quota(10**9, 5 * DAY))
     assert list(journals(tmp_path)) == [good]
+
+
+def test_what_one_signal_has_delivered_and_another_has_not_can_be_dropped(tmp_path: Path) -> None:
+    """While one signal is away for long, the quota holds: what only it has yet to deliver is dropped and counted."""
+    path = journal(tmp_path, END, count=400, dev=1)
+    assert len(path.segments()) > 3
+    CursorFile(path.cursor("logs")).save(Cursor(position=Position(1, 0, 0)))
+    CursorFile(path.cursor("traces")).save(Cursor(position=Position(path.segments()[-1], 0, 390)))
+    dropped = enforce(tmp_path, Quota(3 * SIZE, DAY))
+    assert dropped["message"] > 100
+    assert usage(tmp_path) <= 3 * SIZE

@@ -52,17 +52,18 @@ class KnownProblems(Notices):
         self.problems: dict[str, str] = {}
         self._order = threading.Lock()  # of the lines, which the threads of the signals write
 
-    def warn(self, subject: str, what: str, reason: str) -> None:
+    def warn(self, subject: str, what: str, reason: str, by: str = "") -> None:
         """Say it once, and remember it."""
         with self._order:
             self.problems[subject] = f"{what}: {reason}"
-            super().warn(subject, what, reason)
+            super().warn(subject, what, reason, by)
 
-    def over(self, subject: str, text: str) -> None:
+    def over(self, subject: str, text: str, by: str = "") -> None:
         """Say that it is over, and forget it."""
         with self._order:
-            self.problems.pop(subject, None)
-            super().over(subject, text)
+            super().over(subject, text, by)
+            if not self.is_open(subject):
+                self.problems.pop(subject, None)
 
 
 def journal_notices(journal: JournalPath) -> KnownProblems:

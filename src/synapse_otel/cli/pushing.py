@@ -62,11 +62,11 @@ class HeldNotices(Notices):
         super().__init__()
         self.current: dict[str, str] = {}
 
-    def warn(self, subject: str, what: str, reason: str) -> None:
+    def warn(self, subject: str, what: str, reason: str, by: str = "") -> None:  # noqa: ARG002  # as `Notices` has it
         """Remember what is wrong."""
         self.current[subject] = reason if "tried again" in what else f"{what}: {reason}"
 
-    def over(self, subject: str, text: str) -> None:  # noqa: ARG002  # as `Notices` has it
+    def over(self, subject: str, text: str, by: str = "") -> None:  # noqa: ARG002  # as `Notices` has it
         """Forget it."""
         self.current.pop(subject, None)
 

@@ -223,7 +223,7 @@ class Lane:
 
     def _note_success(self, request: Request, outcome: Outcome) -> None:
         self._served = True
-        self._notices.over(self._exporter.place, f"sending to {self._exporter.place} works again")
+        self._notices.over(self._exporter.place, f"sending to {self._exporter.place} works again", self.signal)
         if outcome.rejected:
             lost = rejected(request.kinds, outcome.rejected)
             self.dead_lettered += lost
@@ -340,6 +340,7 @@ class Lane:
             self._exporter.place,
             f"sending to {self._exporter.place} does not work, all is kept and tried again",
             outcome.reason,
+            self.signal,
         )
         longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2**self._failures)
         self._failures = min(self._failures + 1, 16)

@@ -24,29 +24,42 @@ class Notices:
     def __init__(self, say: Callable[[str], None] = logger.warning) -> None:
         self._say = say
         self._said: dict[str, float] = {}
-        self._open: set[str] = set()
+        self._failing: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
-    def warn(self, subject: str, what: str, reason: str) -> None:
+    def warn(self, subject: str, what: str, reason: str, by: str = "") -> None:
         """Warn of `subject`, unless that was done and not taken back since, or was done just now.
 
         Args:
             subject: What it is about, by which a repetition is known.
             what: What does not work, and what follows from it.
             reason: Why.
+            by: Who has met it, of several that it concerns.
         """
         now = time.monotonic()
         with self._lock:
-            if subject in self._open or now - self._said.get(subject, -QUIET) < QUIET:
+            failing = self._failing.setdefault(subject, set())
+            is_known = bool(failing)
+            if not is_known and now - self._said.get(subject, -QUIET) < QUIET:
                 return
-            self._open.add(subject)
+            failing.add(by)
+            if is_known:
+                return
             self._said[subject] = now
         self._say(f"{what}: {reason}")
 
-    def over(self, subject: str, text: str) -> None:
-        """Say that `subject`, if somebody was warned of it, is over."""
+    def over(self, subject: str, text: str, by: str = "") -> None:
+        """Say that `subject`, if somebody was warned of it, is over, now that it is for all that it concerned."""
         with self._lock:
-            if subject not in self._open:
+            failing = self._failing.get(subject, set())
+            if by not in failing:
                 return
-            self._open.discard(subject)
+            failing.discard(by)
+            if failing:
+                return
         self._say(text)
+
+    def is_open(self, subject: str) -> bool:
+        """Return whether `subject` does not work still."""
+        with self._lock:
+            return bool(self._failing.get(subject))

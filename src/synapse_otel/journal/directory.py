@@ -106,8 +106,9 @@ class JournalPath:
 
     def written(self) -> float:
         """Return when the run last wrote to the journal, in seconds since the Unix epoch; not who tries to ship it."""
-        content = [self.dead_letters] if not (known := self.segments()) else [self.segment(index) for index in known]
-        return max(map(_changed, content), default=_changed(self.path))
+        segments = [self.segment(index) for index in self.segments()]
+        content = segments or [self.dead_letters if self.dead_letters.exists() else self.path]
+        return max(map(_changed, content))
 
     def is_live(self) -> bool:
         """Return whether the process that writes it lives."""

@@ -19,9 +19,10 @@ from types import MappingProxyType
 from typing import Any
 
 from synapse_otel.journal import format as fmt
-from synapse_otel.journal.cursor import saved_cursors
+from synapse_otel.journal.cursor import Cursor, saved_cursors
 from synapse_otel.journal.directory import JournalPath, journals, remove_abandoned
 from synapse_otel.journal.locks import FileLock, open_private, open_to_read, remove_file, replace_file
+from synapse_otel.journal.memory import MEMORY_SEGMENT
 from synapse_otel.journal.reader import START, JournalReader, Position
 from synapse_otel.journal.records import DevEvent, Dropped, Record, SegmentOpened, decoded, encode
 from synapse_otel.journal.recovery import ending
@@ -174,10 +175,19 @@ def _drop_ended(journal: JournalPath) -> Iterator[Counter[str]]:
 
 
 def _waiting_segments(journal: JournalPath) -> list[int]:
-    """Return the segments that nobody writes and whose delivery has not begun: never the last one."""
+    """Return the segments that nobody writes and nobody delivers just now, though some signal has yet to.
+
+    Never the last one. A signal that has left a segment behind does not read it again, whatever becomes of it.
+    """
     cursors = saved_cursors(journal)
-    begun = max((place.segment for cursor in cursors for place in (cursor.position, *cursor.ends)), default=0)
-    return [index for index in journal.segments()[:-1] if index > begun]
+    reached = min((position.segment for position in _positions(journal)), default=0)
+    busy = {index for cursor in cursors for index in _under_way(cursor)}
+    return [index for index in journal.segments()[:-1] if index > reached and index not in busy]
+
+
+def _under_way(cursor: Cursor) -> range:
+    last = max(place.segment for place in (cursor.position, *cursor.ends))
+    return range(cursor.position.segment, last + 1 if last < MEMORY_SEGMENT else cursor.position.segment + 1)
 
 
 def _compact(journal: JournalPath, segment: int, keep: Keep) -> Counter[str]:
