@@ -25,6 +25,7 @@ Moved: TypeAlias = Callable[[str, int, int, str], None]
 """Is told the job, how many of how many records were sent, and what is waited for."""
 
 _LONGEST_PAUSE = 0.2
+_SOON = 2.0
 _PER_SIGNAL = re.compile(r"/v1/(?:traces|metrics|logs)(?=: )")
 
 
@@ -101,9 +102,9 @@ class Pusher:
                 continue
             if path.is_live():
                 pushed.note(why_live(path))
-            elif is_locked(path.shipping_lock):
+            elif not _becomes_free(path):
                 pushed.note("another process is sending it")
-            else:
+            elif path.path.exists():
                 self._push_journal(path, pushed, moved)
         return pushed
 
@@ -172,6 +173,16 @@ def is_settled(path: JournalPath) -> bool:
         return state(saved, end.seq).is_settled and (path.is_live() or ending(path).ended)
     except JournalError:
         return False
+
+
+def _becomes_free(path: JournalPath) -> bool:
+    """Return whether nobody ships the journal, or is done with it soon, as the agent of a run that has just ended."""
+    deadline = time.monotonic() + _SOON
+    while is_locked(path.shipping_lock):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LONGEST_PAUSE / 4)
+    return True
 
 
 def why_live(path: JournalPath) -> str:
