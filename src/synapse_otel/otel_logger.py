@@ -140,7 +140,7 @@ class OTelLogger(BaseLogger):
         self._renamed = False
         self._rests_with = "completed", ""
         self._rested_at = -1
-        self._last_beat = identity.started
+        self._last_beat = time.monotonic_ns()  # the clock may be set back, by which no beat would be due
         self._beat = min(HEARTBEAT, int(plan.interval * 1e9))
         self._console = console if isinstance(console, BaseLogger) else _console(plan) if console else None
         self._shipper: Shipping | None = None
@@ -523,21 +523,23 @@ class OTelLogger(BaseLogger):
             self._shipper.stop(min(_STOP_TIMEOUT, self.patience))
         if self._journal is not None:
             self._journal.close()  # only now: who ships it removes it when it is delivered and nobody holds it
+            if lost := self._journal.give_up():
+                _say_lost(lost)
 
-    def _start_shipper(self, plan: ShippingPlan) -> None:
+    def _start_shipper(self, plan: ShippingPlan, *, forked: bool = False) -> None:
         from synapse_otel.shipping import shipper_for
 
         assert self._journal is not None
-        self._shipper = shipper_for(self._journal, plan, self._tick, self._settings)
+        self._shipper = shipper_for(self._journal, plan, self._tick, self._settings, forked=forked)
         self._shipper.start()
 
     def _tick(self) -> None:
         with contextlib.suppress(RuntimeError):  # the journal was closed meanwhile
             self._write_pending()
-            now = _now()
-            if now - self._last_beat >= self._beat:
-                self._last_beat = now
-                self._append(rec.Heartbeat(now, self._delivery()))
+            beat = time.monotonic_ns()
+            if beat - self._last_beat >= self._beat:
+                self._last_beat = beat
+                self._append(rec.Heartbeat(_now(), self._delivery()))
 
     def _delivery(self) -> dict[str, int] | None:
         return self._shipper.counts() if self._shipper is not None else None
@@ -564,7 +566,7 @@ class OTelLogger(BaseLogger):
         self._identity = self._journal.identity
         self._scope = SpanScope(self._identity, self._open_steps)
         _inherited.append(self._shipper)
-        self._start_shipper(plan)
+        self._start_shipper(plan, forked=True)
         close_at_end(self)
         close_at_end_of_child(self)
 
@@ -618,6 +620,12 @@ def _say_degraded(error: OSError) -> None:
     from synapse_otel.export.notices import logger
 
     logger.warning("the journal cannot be written (%s): records are kept in memory and go with the process", error)
+
+
+def _say_lost(count: int) -> None:
+    from synapse_otel.export.notices import logger
+
+    logger.warning("%d records are lost: they were in memory only and could not be delivered", count)
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

@@ -60,13 +60,19 @@ os.register_at_fork(after_in_child=_unfinished.clear)
 os.register_at_fork(after_in_child=_recorded.clear)
 
 
+def _status(error: BaseException | None) -> RunStatus:
+    if isinstance(error, KeyboardInterrupt):
+        return RunStatus.CANCELLED
+    return RunStatus.COMPLETED if error is None else RunStatus.FAILED
+
+
 @atexit.register
 def _close_all() -> None:
     # Set by the interpreter when it printed the exception that ends the program; `last_exc` since Python 3.12.
     # In an interactive session it is any mistake that was made on the way.
     interactive = hasattr(sys, "ps1") or sys.flags.interactive
     error = None if interactive else getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    status = RunStatus.COMPLETED if error is None else RunStatus.FAILED
+    status = _status(error)
     began = time.monotonic()
     for logger in list(_unfinished):  # together they wait no longer than one of them would
         logger.patience = max(0.0, logger.patience - (time.monotonic() - began))

@@ -41,7 +41,7 @@ class Shipping(Protocol):
 
 
 def shipper_for(
-    journal: Journal, plan: ShippingPlan, tick: Callable[[], None], settings: TelemetrySettings
+    journal: Journal, plan: ShippingPlan, tick: Callable[[], None], settings: TelemetrySettings, *, forked: bool = False
 ) -> Shipping:
     """Return who ships a journal, as the setting `shipper` says; threads where an agent cannot.
 
@@ -50,8 +50,10 @@ def shipper_for(
         plan: Where to and how.
         tick: Called four times a second, for what the logger does regularly.
         settings: Ours.
+        forked: Whether this process was forked from one that ships: gRPC does not work in such a one, may end it even.
+            What it records is sent by the process that forked it, or the next start, when it has ended.
     """
-    from synapse_otel.export.shipper import Shipper
+    from synapse_otel.export.shipper import Shipper, mark_to_be_sent
 
     if settings.shipper == "off":
         return Shipper(journal, plan.kept(), tick)
@@ -61,4 +63,7 @@ def shipper_for(
 
         if agent_can_ship(journal, plan):
             return AgentShipper(journal, plan, tick, assignment(settings))
+    if forked and plan.has_grpc:
+        mark_to_be_sent(journal, plan)
+        return Shipper(journal, plan.kept(), tick)
     return Shipper(journal, plan, tick)

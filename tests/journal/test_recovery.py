@@ -175,7 +175,7 @@ def test_a_damaged_journal_is_closed_as_far_as_it_can_be_read(tmp_path: Path, da
 def test_only_the_end_of_a_long_journal_is_read(tmp_path: Path) -> None:
     """How a journal ends is known from its last segments, with the right position."""
     path = written(tmp_path, [message(number) for number in range(200)], first_segment=1500, segment=1500)
-    end = JournalReader(path).end()
+    end = list(JournalReader(path))[-1].after
     for index in path.segments()[:-2]:
         path.segment(index).write_bytes(b"unread")
     assert ending(path) == Ending(T, end, ended=False)

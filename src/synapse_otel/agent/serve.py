@@ -39,6 +39,9 @@ _LAST_REQUEST = 2.0
 _NICE = 5
 
 
+_decode = msgspec.json.Decoder(Assignment).decode
+
+
 def serve(content: bytes, lock: int) -> None:
     """Serve as the agent, until there is nothing to do.
 
@@ -46,7 +49,7 @@ def serve(content: bytes, lock: int) -> None:
         content: The assignment, encoded.
         lock: The descriptor that holds the lock of the place.
     """
-    given = msgspec.json.decode(content, type=Assignment)
+    given = _decode(content)
     os.environ.update(given.environ)
     place = AgentPlace(given.root, given.fingerprint())
     os.nice(_NICE)

@@ -22,7 +22,7 @@ from synapse_otel.agent.starting import can_start, start
 from synapse_otel.export.delivery import counts, report
 from synapse_otel.export.notices import logger
 from synapse_otel.export.plan import ShippingPlan
-from synapse_otel.export.shipper import TICK, Shipper
+from synapse_otel.export.shipper import TICK, Shipper, mark_to_be_sent
 from synapse_otel.journal import forks
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath
@@ -96,8 +96,7 @@ class AgentShipper:
         """Begin to ship."""
         # By these an agent knows that the journal is to be sent, and whether by it, should the run end before.
         write_mark(self._path, self._place.fingerprint)
-        for signal in self._signals():
-            CursorFile(self._path.cursor(signal)).save(Cursor())
+        mark_to_be_sent(self._journal, self._plan)
         try:
             if not self._ask("ship"):
                 self._start_agent()

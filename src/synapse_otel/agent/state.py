@@ -35,6 +35,9 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[str] = []
 
 
+_decode = msgspec.json.Decoder(AgentState).decode  # made at import, see `journal.cursor`
+
+
 def save(place: AgentPlace, state: AgentState) -> None:
     """Say what the agent does.
 
@@ -52,6 +55,6 @@ def agents(root: Path) -> list[AgentState]:
 def _load(file: Path) -> AgentState | None:
     try:
         with os.fdopen(open_to_read(file), "rb") as source:
-            return msgspec.json.decode(source.read(_MOST), type=AgentState)
+            return _decode(source.read(_MOST))
     except (OSError, ValueError):
         return None

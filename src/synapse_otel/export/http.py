@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import re
 import time
+import weakref
 import zlib
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import requests
 from google.rpc.status_pb2 import Status
+from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 
 from synapse_otel.export.encode import partial_success
 from synapse_otel.export.outcome import Outcome, Verdict
@@ -29,6 +32,50 @@ _UNSERVED = {404, 405, 501}
 _RETRIED = {401, 403, 407, 408, 425, 429}
 
 
+class _Adapter(HTTPAdapter):
+    """Keeps its connections until it is closed.
+
+    urllib3 closes them when the interpreter ends: before the last runs are closed and sent, and in a forked child too,
+    which waits for ever if a thread of its parent held the lock of a pool at the fork.
+    """
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def close(self) -> None:
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for pool in map(manager.pools.__getitem__, manager.pools.keys()):
+                pool.close()
+        super().close()
+
+
+class _HttpPool(HTTPConnectionPool):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _keep(self)
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _keep(self)
+
+
+def _keep(pool: HTTPConnectionPool) -> None:
+    for reference in weakref.getweakrefs(pool):
+        if isinstance(finalizer := reference.__callback__, weakref.finalize):
+            finalizer.atexit = False
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HttpPool, "https": _HttpsPool}
+
+
 class HttpClient:
     """Sends the requests of one signal over one connection that is kept."""
 
@@ -36,6 +83,8 @@ class HttpClient:
         self._settings = settings
         self._place = shown(settings.endpoint)
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter())
         if settings.client_certificate and settings.client_key:
             self._session.cert = (settings.client_certificate, settings.client_key)
         elif settings.client_certificate:

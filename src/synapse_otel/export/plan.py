@@ -48,6 +48,11 @@ class ShippingPlan:
         """Whether any signal is sent."""
         return any(settings.exporter != "none" for settings in self.signals.values())
 
+    @property
+    def has_grpc(self) -> bool:
+        """Whether any signal is sent by gRPC."""
+        return any((one.exporter, one.protocol) == ("otlp", "grpc") for one in self.signals.values())
+
     def origin(self, identity: Identity) -> Origin:
         """Return the origin of the records that `identity` wrote."""
         return Origin(identity, self.version, self.redactor, self.limits)

@@ -115,12 +115,14 @@ class Shipper:
 
     def _run(self) -> None:
         path = self._journal.path
+        if path and not path.path.exists():  # somebody has removed it, and it goes on in memory
+            path = None
         lock = FileLock(path.shipping_lock) if path and self._plan.sends else None
         if lock and not lock.acquire(optional=True):
             lock = None  # somebody ships it already
             destination = Destination()
         else:
-            destination = self._destination(path)
+            destination = self._destination()
         own = self._own = Delivery(self._journal, self._plan.origin(self._journal.identity), destination, path)
         threads = [self._daemon(partial(self._drive, lane), lane.signal) for lane in own.lanes]
         if path and self._plan.sends:
@@ -131,20 +133,19 @@ class Shipper:
         self._keep_house(own, own.lanes[len(started) :])
         for thread in started:  # `stop` waits for this one only so long; the lock is held while anything is sent
             thread.join()
+        self._journal.release(own.low_water())
         if own.delivered(self._journal.next_seq):
             own.clean_up()
         if lock:
             lock.release()
         destination.close()
 
-    def _destination(self, path: JournalPath | None) -> Destination:
+    def _destination(self) -> Destination:
         try:
             return self._plan.destination(self._notices)
         except Exception as error:  # noqa: BLE001  # such as a certificate that cannot be read
             self._notices.warn("exporters", "nothing is sent, the journal keeps all for the next start", repr(error))
-            for signal, wanted in self._plan.signals.items():
-                if path and wanted.exporter != "none":
-                    CursorFile(path.cursor(signal)).save(Cursor())  # by which a next start knows that it was to be sent
+            mark_to_be_sent(self._journal, self._plan)
             return Destination()
 
     def _keep_house(self, own: Delivery, alone: Sequence[Lane]) -> None:
@@ -188,7 +189,7 @@ class Shipper:
 
     def _adopt(self) -> None:
         """Ship what dead processes left: at the start of any run, from then on of this one, once more at its end."""
-        destination = self._destination(None)
+        destination = self._destination()
         assert self._journal.path
         run = self._journal.path.run
         if not destination.exporters:
@@ -250,6 +251,13 @@ class Shipper:
                 logger.exception("a thread of the shipper stopped; the journal keeps what is not delivered")
 
         return threading.Thread(target=guarded, name=f"synapse-otel {name}", daemon=True)
+
+
+def mark_to_be_sent(journal: Journal, plan: ShippingPlan) -> None:
+    """Begin the cursors of a journal, by which whoever finds it knows that it was to be sent."""
+    for signal, wanted in plan.signals.items():
+        if journal.path and wanted.exporter != "none":
+            CursorFile(journal.path.cursor(signal)).save(Cursor())
 
 
 def quota_reached(dropped: Counter[str]) -> str:

@@ -56,6 +56,12 @@ class MemoryTail:
                 return
             self._remove(passed)
 
+    def give_up(self) -> int:
+        """Drop all that is left; return how many records."""
+        payloads = [payload for seq in self._seqs() if (payload := self._remove(seq)) is not None]
+        self.dropped.update(decode(payload).kind for payload in payloads)
+        return len(payloads)
+
     def read_into(self, batch: Batch, max_records: int, max_bytes: int, until: int = FOREVER) -> None:
         """Add the records behind the batch's end to it, as `reader.Source.read` does."""
         seqs = self._seqs()

@@ -48,6 +48,16 @@ class Segment:
         self.map[: len(content)] = content
         self.index, self.offset = index, len(content)
 
+    def content(self) -> bytes:
+        """Return what was written."""
+        return self.map[: self.offset] if self.map is not None else b""
+
+    def note(self, frame: bytes) -> None:
+        """Add a frame, if there is room: one that tells how many records there should be, where damage took some."""
+        if self.map is not None and self.offset + len(frame) <= self.capacity:
+            self.map[self.offset : self.offset + len(frame)] = frame
+            self.offset += len(frame)
+
     def leave(self) -> None:
         """Cut the file to its content and let go of it."""
         self.capacity = 0

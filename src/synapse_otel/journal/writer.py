@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import threading
@@ -18,7 +19,7 @@ from synapse_otel.journal.directory import JournalPath, create_journal, new_jour
 from synapse_otel.journal.locks import FileLock, remove_file
 from synapse_otel.journal.memory import MEMORY_SEGMENT, MemoryTail
 from synapse_otel.journal.reader import FOREVER, START, Batch, JournalReader, Position
-from synapse_otel.journal.records import Identity, Record, RunStarted, SegmentOpened, encode
+from synapse_otel.journal.records import Identity, Record, RunStarted, SegmentOpened, decode, encode
 from synapse_otel.journal.segment import Segment
 
 FIRST_SEGMENT = 128 * 1024
@@ -28,6 +29,7 @@ MEMORY = 16 * 1024 * 1024
 _pack_frame = fmt._FRAME.pack  # the two call frames cost a fifth of an append
 _MAX_RECORD = fmt.MAX_RECORD
 _NOWHERE = Segment(Path())
+_REMOVED, _CUT = "removed", "cut"
 
 
 class RecordTooLargeError(ValueError):
@@ -131,8 +133,13 @@ class Journal:
         return batch
 
     def prepare(self) -> None:
-        """Allocate the next segment ahead of time, when the current one is half full; called off the hot path."""
+        """Allocate the next segment ahead of time, when the current one is half full; called off the hot path.
+
+        Where somebody has removed or cut the file of the current one, the journal goes on in memory.
+        """
         segment, path = self._segment, self.path
+        if path is not None and segment.capacity and (harm := _harm(path.segment(segment.index), segment.capacity)):
+            self._rescue(segment, harm)
         if path is None or self._spare is not None or not 0 < segment.capacity < 2 * segment.offset:
             return
         try:
@@ -160,6 +167,8 @@ class Journal:
         with self._lock:
             self._closed = True
             segment, self._segment = self._segment, _NOWHERE
+            if self.path and segment.capacity and not _harm(self.path.segment(segment.index), segment.capacity):
+                segment.note(fmt.pack_frame(encode(SegmentOpened(time.time_ns(), self._seq))))
             segment.leave()
             self._spare = None
             if self._is_open and self.path:
@@ -251,7 +260,10 @@ class Journal:
             return spare
         if spare is not None:
             spare.discard()
-        return Segment.allocate(self._spare_file(path), max(self._sizes[1], size))
+        try:
+            return Segment.allocate(self._spare_file(path), max(self._sizes[1], size))
+        except OSError:  # on a disk, or in an address space, that is nearly full, there may be room for a small one
+            return Segment.allocate(self._spare_file(path), max(self._sizes[0], size))
 
     def _spare_file(self, path: JournalPath) -> Path:
         return path.spare(next(self._spares))
@@ -261,6 +273,30 @@ class Journal:
         if self._segment is left:
             self._segment, self.memory, self.degraded = _NOWHERE, tail, error
             self._note_degraded()
+
+    def _rescue(self, left: Segment, harm: str) -> None:
+        """Go on in memory: with the records of a segment that was removed, not of one that was cut.
+
+        To read the map behind a cut would be the end of the process; what is before it is still on the disk.
+        """
+        with self._lock:
+            left.capacity = 0  # nothing is appended here any more
+            if self._segment is not left:
+                return
+            content = left.content() if harm == _REMOVED else b""
+            tail = MemoryTail(self._seq, self._memory_bytes) if not content else _tail_of(content, self._memory_bytes)
+            if self._segment is left:
+                error = OSError(errno.ESTALE, f"somebody has {harm} the journal", str(left.file))
+                self._segment, self.memory, self.degraded = _NOWHERE, tail, error
+                self._note_degraded()
+        self._say()
+
+    def give_up(self) -> int:
+        """Drop what is in memory, since the process ends and it was not delivered; return how many records."""
+        if self.memory is None:
+            return 0
+        with self._lock:
+            return self.memory.give_up()
 
     def _note_degraded(self) -> None:
         error, say = self.degraded, self._on_degraded
@@ -273,6 +309,27 @@ class Journal:
         self._is_open = False
         self._segment, self._spare, self._seq, self.memory = _NOWHERE, None, 0, None
         self._unsaid = []
+
+
+def _harm(file: Path, capacity: int) -> str:
+    """Return what somebody has done to a segment's file, nothing where that cannot be told just now."""
+    try:
+        return _CUT if file.lstat().st_size < capacity else ""
+    except FileNotFoundError:
+        return _REMOVED
+    except OSError:
+        return ""
+
+
+def _tail_of(content: bytes, max_bytes: int) -> MemoryTail:
+    """Return the records of a segment as a journal in memory."""
+    _, start = fmt.unpack_header(content, "the segment")
+    opened, *payloads = [frame.payload for frame in fmt.frames(content[start:]) if frame.payload]
+    first = decode(opened)
+    tail = MemoryTail(first.first_seq if isinstance(first, SegmentOpened) else 0, max_bytes)
+    for payload in payloads:
+        tail.append(payload)
+    return tail
 
 
 def _opening(identity: Identity, seq: int) -> bytes:
