@@ -13,7 +13,7 @@ FOUND_PYTHON = $(eval FOUND_PYTHON := $(shell for python in $(PYTHON_SYNAPSE); d
 NO_PYTHON := it needs Python 3.12 or 3.13, and none was found (set PYTHON_SYNAPSE=/path/to/python3.12).
 PIP := -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench dashboards picture test-oldest test-synapse $(SYNAPSE:%=test-in-%) clean
+.PHONY: demo test lint audit bench faults dashboards picture test-oldest test-synapse $(SYNAPSE:%=test-in-%) clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -29,9 +29,21 @@ lint: $(VENV)/lint.stamp
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
+	@# Secrets in what git knows, but for the corpus of made-up ones; nothing is validated with anybody.
+	@git grep --untracked -lz -e '' -- . ':!tests/projection/corpus_secrets.py' | xargs -0 $(VENV)/bin/kingfisher \
+		scan --quiet --no-validate --no-update-check --skip-regex a1B2c3D4
+
+# Known vulnerabilities of what is pinned. It asks PyPI's advisories, so it is done by hand before a release, not in CI.
+audit:
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python $(PIP) install pip-audit; }
+	@.venv-audit/bin/pip-audit --progress-spinner off --strict --no-deps --disable-pip -r constraints.txt
 
 bench: $(VENV)/test.stamp
 	@$(VENV)/bin/python tests/benchmarks/calls.py
+
+# What every fault costs, as a table; long faults last as long as they do in the world.
+faults: $(VENV)/test.stamp
+	@$(VENV)/bin/python -m pytest -q tests/faults --fault-table --long-faults
 
 # The JSON of the Grafana dashboards, which is committed.
 dashboards: $(VENV)/test.stamp
@@ -41,9 +53,9 @@ dashboards: $(VENV)/test.stamp
 picture: $(VENV)/test.stamp
 	@$(VENV)/bin/python tests/backends/report_picture.py docs/report.png
 
-# The built wheel, not the checkout, with the oldest OpenTelemetry that is supported.
+# The built wheel, not the checkout, with the oldest OpenTelemetry that is supported; faults have nothing to do with that.
 test-oldest: $(OLDEST)/test.stamp
-	@$(OLDEST)/bin/python -m pytest -q --ignore=tests/sdk --ignore=tests/backends
+	@$(OLDEST)/bin/python -m pytest -q --ignore=tests/sdk --ignore=tests/backends --ignore=tests/faults
 
 # What goes with the Synapse SDK. Without a Python for it nothing can be tested: no failure, except in CI.
 test-synapse:
@@ -90,4 +102,4 @@ $(SYNAPSE:%=.venv-%/test.stamp): .venv-%/test.stamp: pyproject.toml constraints-
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) $(OLDEST) $(SYNAPSE:%=.venv-%) dist build
+	@rm -rf $(VENV) $(OLDEST) $(SYNAPSE:%=.venv-%) .venv-audit dist build
