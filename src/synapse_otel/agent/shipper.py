@@ -40,6 +40,9 @@ _A_WHILE = 60.0
 _QUICKLY_COUNTED = 200_000
 """Records by kind that the end of a run takes the time to count, half a second of it, so that it can report later."""
 
+_DETACHED = 2.0
+"""Seconds in which a process that was started has detached the agent, as long as nothing is very wrong."""
+
 _GLANCE = 0.005
 _LONGEST_GLANCE = 0.1
 _ASK_AGAIN = 1.0
@@ -153,9 +156,21 @@ class AgentShipper:
             while not self._stopping.is_set() and self._keep_house():
                 self._stopping.wait(TICK)
             self._relay()
+            if self._is_left_alone():
+                self._start_agent()
+            self._wait_for_start()
         except Exception:  # noqa: BLE001
             # The one guard of this thread: whatever is wrong, the plugin goes on and the journal keeps all.
             logger.exception("the thread that looks after the journal stopped; the journal keeps what is not delivered")
+
+    def _is_left_alone(self) -> bool:
+        """Return whether at the end of the run something is left that no agent has, nor is told of."""
+        return not (
+            self._instead
+            or self._is_delivered(self._journal.next_seq)
+            or is_locked(self._path.shipping_lock)
+            or self._ask("look")
+        )
 
     def _keep_house(self) -> bool:
         """Look after journal and agent; return whether to go on with that."""
@@ -196,7 +211,7 @@ class AgentShipper:
         """Wait for the child that the agent detaches from, so that nobody who waits for his children finds it."""
         if self._starting:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._starting.wait(TICK)
+                self._starting.wait(_DETACHED)
                 self._starting = None
 
     def _has_patience(self, reason: str) -> bool:
