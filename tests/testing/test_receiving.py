@@ -135,6 +135,24 @@ def test_tls_and_client_certificates(
         assert received(collector) == EVERYTHING
 
 
+@pytest.mark.parametrize("exporter", [http_exporter, grpc_exporter])
+def test_a_certificate_is_renewed_by_a_start(
+    authority: trustme.CA, pem_files: dict[str, str], exporter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop and a start serve with the certificate that was set meanwhile, on the same ports."""
+    for name, value in pem_files.items():
+        monkeypatch.setenv(name, value)
+    with Collector(tls=server_tls(trustme.CA())) as collector:
+        endpoint = collector.http_endpoint
+        assert send_everything(exporter, collector, timeout=0.2) == ["FAILURE"] * 3
+        collector.stop()
+        collector.tls = server_tls(authority)
+        collector.start()
+        assert collector.http_endpoint == endpoint
+        assert send_everything(exporter, collector) == ["SUCCESS"] * 3
+        assert received(collector) == EVERYTHING
+
+
 def test_a_client_without_a_certificate_is_turned_away(authority: trustme.CA, pem_files: dict[str, str]) -> None:
     """Where a client certificate is asked for, none means no request at all."""
     ca = pem_files["OTEL_EXPORTER_OTLP_CERTIFICATE"]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import zlib
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.locks import open_to_read, replace_file
-from synapse_otel.journal.reader import START, Position
+from synapse_otel.journal.reader import START, Natural, Position
 
 SIGNALS = ("traces", "metrics", "logs")
 _MAX_BYTES = 64 * 1024 * 1024
+_MOST_ENDS = 1024
+"""Far more than a request is halved: each half is half as long."""
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,12 +37,16 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
     position: Position = START
     state: bytes = b""
-    ends: tuple[Position, ...] = ()
-    passed: dict[str, int] = {}
-    dead_lettered: dict[str, int] = {}
-    dropped: dict[str, int] = {}
+    ends: Annotated[tuple[Position, ...], msgspec.Meta(max_length=_MOST_ENDS)] = ()
+    passed: dict[str, Natural] = {}
+    dead_lettered: dict[str, Natural] = {}
+    dropped: dict[str, Natural] = {}
     unserved: bool = False
     answers: tuple[str | None, ...] = ()
+
+
+# Made at import: msgspec describes a type in steps, and a fork, or another thread, that comes in between crashes.
+_decode = msgspec.msgpack.Decoder(Cursor).decode
 
 
 class CursorFile:
@@ -69,16 +77,25 @@ class CursorFile:
         if self._path is None:
             return None
         try:
-            with os.fdopen(open_to_read(self._path), "rb") as file:
-                data = file.read(_MAX_BYTES)
+            data = _content(self._path)
         except OSError:
             return None
         if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
             return None
         try:
-            return msgspec.msgpack.decode(data[4:], type=Cursor)
+            return _decode(data[4:])
         except (ValueError, RecursionError):
             return None
+
+
+def _content(file: Path) -> bytes:
+    """Return what is in a file; of what is none, such as a pipe or a directory, nothing."""
+    fd = open_to_read(file)
+    try:
+        found = os.fstat(fd)
+        return os.pread(fd, min(found.st_size, _MAX_BYTES), 0) if stat.S_ISREG(found.st_mode) else b""
+    finally:
+        os.close(fd)
 
 
 def saved_cursors(path: JournalPath) -> list[Cursor]:

@@ -6,7 +6,7 @@ A journal is a sequence of segments, ``00000001.seg``, ``00000002.seg``, ... A s
     0       8     magic, ``SYNOTEL`` and a newline
     8       2     format version, little endian like every number here
     10      2     zero
-    12      4     length L of the identity
+    12      4     length L of the identity, at most ``MAX_IDENTITY``
     16      4     CRC-32 of the bytes 0 to 15 and the identity
     20      L     identity: MessagePack map, see ``records.Identity``
     20+L    ...   frames, one after another without padding
@@ -30,6 +30,8 @@ What a reader may rely on, and what it does:
   end of the segment for now.
 - The sequence number in the next ``SegmentOpened`` tells how many records damage really took.
 - A header that is damaged is skipped like a frame; any other segment says who wrote the journal.
+- A file may hold anything, and be of any size. What looks like frames and is none costs time in proportion to its
+  length: where there is too much of it, an intact frame behind it may be skipped as well.
 - The bytes 0 to 19, and what the CRC in them covers, are the same in every version. A greater version than
   ``VERSION`` is refused with ``NewerFormatError``; older ones are read.
 """
@@ -53,12 +55,28 @@ SUFFIX = ".seg"
 _PREFIX = struct.Struct("<8sHHI")
 _CRC = struct.Struct("<I")
 _FRAME = struct.Struct("<II")
-_RECORD_BEGINS = re.compile(rb"[\x92-\x9f][\x00-\x7f]")
+# Behind a frame's length, of which the upper bytes are nearly zero, and its CRC.
+_RECORD_BEGINS = re.compile(rb"[\x92-\x9f](?<=[\x00-\x04]\x00.{5})[\x00-\x7f]", re.DOTALL)
+# Made at import: msgspec describes a type in steps, and a fork, or another thread, that comes in between crashes.
+_decode_identity = msgspec.msgpack.Decoder(Identity).decode
 FRAME_OVERHEAD = _FRAME.size
 HEADER_PREFIX = _PREFIX.size + _CRC.size
 
 MAX_RECORD = 256 * 1024
 """Bytes of the largest record that is written; larger data is cut before."""
+
+
+MAX_SEGMENT = 64 * 1024 * 1024
+"""Bytes of the largest segment; ours have 8 MiB, and are larger only for a single record."""
+
+MAX_NAME = 2048
+"""Characters of the longest name of a job, a run, a step, an event or a category; ours are half as long."""
+
+MAX_IDENTITY = 1024 * 1024
+"""Bytes of the largest identity; the environment, which most of it comes from, has less room."""
+
+_CHECKED_PER_BYTE = 16
+"""Bytes of what may be frames that are checked for each byte in which an intact one is looked for."""
 
 
 class JournalError(Exception):
@@ -93,8 +111,9 @@ def pack_frame(payload: bytes) -> bytes:
 
 
 def header_size(data: bytes) -> int:
-    """Return how many bytes the header at the beginning of `data` says that it has."""
-    return HEADER_PREFIX + int(_PREFIX.unpack_from(data)[3]) if len(data) >= HEADER_PREFIX else HEADER_PREFIX
+    """Return how many bytes the header at the beginning of `data` says that it has, as far as there can be so many."""
+    size = int(_PREFIX.unpack_from(data)[3]) if len(data) >= HEADER_PREFIX else 0
+    return HEADER_PREFIX + min(size, MAX_IDENTITY)
 
 
 def unpack_header(data: bytes, source: str) -> tuple[Identity, int]:
@@ -123,9 +142,11 @@ def unpack_header(data: bytes, source: str) -> tuple[Identity, int]:
             "upgrade synapse-otel to read it"
         )
     try:
-        return msgspec.msgpack.decode(body, type=Identity), end
+        identity = _decode_identity(body)
     except (ValueError, RecursionError) as error:
         raise DamagedHeaderError(f"{source}: the identity in the header is not readable: {error}") from error
+    job_id, name = identity.job_id[:MAX_NAME], identity.name[:MAX_NAME]
+    return msgspec.structs.replace(identity, job_id=job_id, name=name), end
 
 
 def frames(data: bytes) -> Iterator[Frame]:
@@ -159,8 +180,12 @@ def intact_frames(data: bytes, offset: int = 0) -> Iterator[Frame]:
 
 def next_intact(data: bytes, offset: int = 0) -> int | None:
     """Return where behind `offset` the next intact frame begins, None where there is none."""
+    checked = 0
     for match in _RECORD_BEGINS.finditer(data, offset + FRAME_OVERHEAD + 1):
         begin = match.start() - FRAME_OVERHEAD
+        if checked > MAX_RECORD + _CHECKED_PER_BYTE * (begin - offset):
+            continue
+        checked += int(_FRAME.unpack_from(data, begin)[0])
         if next(intact_frames(data, begin), None):
             return begin
     return None

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
@@ -22,9 +23,17 @@ _LARGEST = fmt.FRAME_OVERHEAD + fmt.MAX_RECORD
 _MOST_DAMAGE = 16 * _CHUNK
 _CLEAN = 16
 """Zero bytes after which there is nothing for now: more than any frame could begin with."""
+_LONG = 4096
+"""Bytes of a record that can have a longer name than ours have."""
 FOREVER = 2**63
+_LAST_SEQ = 2**62
+"""A number that no record reaches; what leads there is damage."""
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE}
 """Errors of a moment: what cannot be read now is not gone."""
+
+
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""A number that can be added to another one and still be saved."""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -33,9 +42,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     An offset of zero is the beginning of the segment, before its header.
     """
 
-    segment: int = 0
-    offset: int = 0
-    seq: int = 0
+    segment: Natural = 0
+    offset: Natural = 0
+    seq: Natural = 0
 
 
 START = Position()
@@ -109,18 +118,18 @@ class JournalReader:
         Raises:
             NewerFormatError: If a newer version wrote the segment.
         """
-        batch = Batch(after=position)
+        batch, ahead = Batch(after=position), list[int]()
         while len(batch.entries) < max_records and batch.size < max_bytes and batch.after.seq < until:
             # Looked up before the segment is read: what its writer appends until it goes on is then not missed.
-            following = next((index for index in self.path.segments() if index > batch.after.segment), None)
+            ahead = ahead or [index for index in reversed(self.path.segments()) if index > batch.after.segment]
             before = batch.after
-            if not self._read_segment(batch, max_records, max_bytes, until, sealed=following is not None):
+            if not self._read_segment(batch, max_records, max_bytes, until, sealed=bool(ahead)):
                 break
             if batch.after != before:
                 continue
-            if following is None:
+            if not ahead:
                 break
-            batch.after = Position(following, 0, batch.after.seq)
+            batch.after = Position(ahead.pop(), 0, batch.after.seq)
         return batch
 
     def __iter__(self) -> Iterator[Entry]:
@@ -151,13 +160,24 @@ class JournalReader:
                 if len(data) < (size := fmt.frame_size(data)) <= _LARGEST:
                     data = os.pread(fd, size, offset)
                 before = batch.after
-                _take(batch, fmt.intact_frames(data), offset, max_records, until)
+                _take(batch, _frames(fd, data, offset, sealed=sealed), offset, max_records, until)
                 if batch.after == before and (sealed or data[:_CLEAN].strip(b"\0")):
-                    damaged = _damaged(fd, offset, _MOST_DAMAGE if sealed else _CHUNK)
-                    _take(batch, damaged, offset, max_records, until)
+                    most = _MOST_DAMAGE if sealed else _CHUNK
+                    data = os.pread(fd, min(most, os.fstat(fd).st_size - offset), offset)
+                    _take(batch, islice(_frames(fd, data, offset, sealed=sealed), 1), offset, max_records, until)
         except OSError as error:
             return error.errno not in _PASSING
         return True
+
+
+def read_segment(file: Path) -> bytes:
+    """Return the content of a segment; of one that is larger than any of ours, only the beginning.
+
+    Raises:
+        OSError: If it cannot be read, or is no file.
+    """
+    with _opened(file) as fd:
+        return os.pread(fd, min(os.fstat(fd).st_size, fmt.MAX_SEGMENT), 0)
 
 
 @contextmanager
@@ -183,26 +203,38 @@ def _first_frame(fd: int, file: Path) -> int:
         return 0
 
 
-def _damaged(fd: int, offset: int, most: int) -> Iterator[fmt.Frame]:
-    """Yield the damaged frame at `offset`, if an intact one follows."""
-    end = fmt.next_intact(os.pread(fd, min(most, os.fstat(fd).st_size - offset), offset))
-    if end is None:
-        return
-    # Looked at once more: what was being written then is whole now, as its writer has gone on behind it.
-    data = os.pread(fd, end, offset)
-    yield next(fmt.intact_frames(data), None) or fmt.Frame(fmt.salvage(data), end)
+def _frames(fd: int, data: bytes, base: int, *, sealed: bool) -> Iterator[fmt.Frame]:
+    """Yield the frames of `data`, which was read at `base`, those that are damaged too where an intact one follows."""
+    end = 0
+    while True:
+        for frame in fmt.intact_frames(data, end):
+            yield frame
+            end = frame.end
+        following = fmt.next_intact(data, end) if sealed or data[end : end + _CLEAN].strip(b"\0") else None
+        if following is None:
+            return
+        # Looked at once more: what was being written then is whole now, as its writer has gone on behind it.
+        again = os.pread(fd, following - end, base + end)
+        payload, size = next(fmt.intact_frames(again), None) or (fmt.salvage(again), following - end)
+        end += size
+        yield fmt.Frame(payload, end)
 
 
 def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int, until: int) -> None:
     for payload, end in frames:
         if len(batch.entries) >= max_records or batch.after.seq >= until:
             return
-        record, seq = decoded(payload) if payload else None, batch.after.seq
+        seq = batch.after.seq
+        record: Record | None = decoded(payload) if payload else None
+        if isinstance(record, SegmentOpened | Dropped):
+            record = _plausible(record, seq)
+        elif len(payload or b"") > _LONG:
+            record = _with_short_names(record)
         if isinstance(record, SegmentOpened):
             following = max(seq, record.first_seq)
             batch.missing += following - seq
         elif isinstance(record, Dropped):
-            following = seq + max(0, sum(record.counts.values()))
+            following = seq + sum(record.counts.values())
         elif record is None and batch.after.offset == 0:
             following = seq  # what is damaged here is the header or the segment's opening, no record
         else:
@@ -212,3 +244,18 @@ def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int
         if record is not None and not isinstance(record, SegmentOpened):
             batch.entries.append(Entry(record, seq, batch.after))
             batch.size += len(payload or b"")
+
+
+def _plausible(record: SegmentOpened | Dropped, seq: int) -> Record | None:
+    """Return the record number `seq`, None where it leads to numbers that no record reaches."""
+    if isinstance(record, SegmentOpened):
+        return record if record.first_seq < _LAST_SEQ else None
+    counts = {kind: count for kind, count in record.counts.items() if count > 0}
+    return Dropped(record.t, counts) if seq + sum(counts.values()) < _LAST_SEQ else None
+
+
+def _with_short_names(record: Record | None) -> Record | None:
+    """Return a record with names that can stand on each of the records and samples that they name."""
+    names = {name: getattr(record, name, None) for name in ("category", "name", "step")}
+    long = {name: text[: fmt.MAX_NAME] for name, text in names.items() if text is not None and len(text) > fmt.MAX_NAME}
+    return msgspec.structs.replace(record, **long) if record is not None and long else record

@@ -11,6 +11,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from synapse_otel.journal import records as rec
 from synapse_otel.projection import names
 from synapse_otel.projection.attributes import Kept, distinct, limited, nested, shown
+from synapse_otel.projection.exceptions import exception_attributes
 from synapse_otel.projection.metrics import not_numbers
 from synapse_otel.projection.resource import Origin, is_span_id
 
@@ -21,13 +22,16 @@ class LogsState(msgspec.Struct):
     steps: dict[bytes, str] = {}
 
 
+_decode = msgspec.msgpack.Decoder(LogsState).decode  # made at import, see `journal.cursor`
+
+
 class LogProjection:
     """Turns each event, message, dev event and exception into one log record."""
 
     def __init__(self, origin: Origin, state: bytes = b"") -> None:
         self._origin = origin
         self._redact = origin.redactor.text
-        self._state = msgspec.msgpack.decode(state, type=LogsState) if state else LogsState()
+        self._state = _decode(state) if state else LogsState()
 
     def snapshot(self) -> bytes:
         """Return the state, from which another projection goes on."""
@@ -74,7 +78,8 @@ class LogProjection:
         return self._log(record, seq, "warning", names.LOG_DROPPED, body, {names.DROPPED: record.counts})
 
     def _message(self, record: rec.Message, seq: int) -> ReadableLogRecord:
-        text, key = self._redact(record.text), {} if record.key is None else {names.MESSAGE_KEY: record.key}
+        text = self._redact(record.text)
+        key = {} if record.key is None else {names.MESSAGE_KEY: self._redact(record.key)}
         return self._log(record, seq, record.level, names.LOG_MESSAGE, text, self._levelled(record) | key)
 
     def _event(self, record: rec.Event, seq: int) -> ReadableLogRecord:
@@ -96,12 +101,8 @@ class LogProjection:
         return [self._log(record, seq, "info", names.LOG_METRICS, "metrics that are no numbers", own, kept)]
 
     def _exception(self, record: rec.ExceptionRecorded, seq: int) -> ReadableLogRecord:
-        own = {
-            names.EXCEPTION_TYPE: record.error_type,
-            names.EXCEPTION_MESSAGE: self._redact(record.message),
-            names.EXCEPTION_STACKTRACE: self._redact(record.stacktrace),
-        }
-        body = f"{record.error_type}: {own[names.EXCEPTION_MESSAGE]}"
+        own = exception_attributes(record, self._redact)
+        body = f"{own[names.EXCEPTION_TYPE]}: {own[names.EXCEPTION_MESSAGE]}"
         return self._log(record, seq, "error", names.EVENT_EXCEPTION, body, own)
 
     def _levelled(self, record: rec.Message | rec.Event) -> dict[str, Any]:

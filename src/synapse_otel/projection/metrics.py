@@ -64,6 +64,9 @@ class MetricsState(msgspec.Struct):
     name: str = ""
 
 
+_decode = msgspec.msgpack.Decoder(MetricsState).decode  # made at import, see `journal.cursor`
+
+
 class MetricProjection:
     """Turns progress and metrics into data points, and repeats progress while the run lives.
 
@@ -76,7 +79,7 @@ class MetricProjection:
     def __init__(self, origin: Origin, state: bytes = b"", interval: int = DEFAULT_INTERVAL) -> None:
         self._origin = origin
         self._interval = interval
-        self._state = msgspec.msgpack.decode(state, type=MetricsState) if state else MetricsState()
+        self._state = _decode(state) if state else MetricsState()
         self._series: dict[tuple[str, ...], Series] = {}
 
     def snapshot(self) -> bytes:

@@ -64,7 +64,7 @@ class Redactor:
 
     def value(self, value: _T) -> _T:
         """Returns plain data, the credentials in its strings and keys and the values under secret keys replaced."""
-        return self._walk(value) if self._enabled else value
+        return self._walk(value, "") if self._enabled else value
 
     def _pass(self, text: str) -> str:
         lowered = text.lower()
@@ -78,19 +78,21 @@ class Redactor:
             text = _outside_marks(pattern, text)
         return text
 
-    def _walk(self, value: Any) -> Any:
+    def _walk(self, value: Any, within: str) -> Any:
         kind = type(value)
         if kind is str:
             return self.text(value)
         if kind is list:
-            return [self._walk(item) for item in value]
-        return self._mapping(value) if kind is dict else value
+            return [self._walk(item, within) for item in value]
+        return self._mapping(value, within) if kind is dict else value
 
-    def _mapping(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _mapping(self, value: dict[str, Any], within: str) -> dict[str, Any]:
+        """Returns a mapping that stands under the key `within`: an `api.key` is a secret as an `api_key` is."""
         result: dict[str, Any] = {}
         for key, item in value.items():
-            hidden = self._is_secret(key) and not _tells_nothing(item)
-            result[_unique(self.text(key), result)] = REDACTED if hidden else self._walk(item)
+            is_secret = self._is_secret(key) or (within and self._is_secret(f"{within}.{key}"))
+            hidden = is_secret and not _tells_nothing(item)
+            result[_unique(self.text(key), result)] = REDACTED if hidden else self._walk(item, key)
         return result
 
 

@@ -13,7 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 
 from synapse_otel.journal.records import ActionNamed, Identity
 from synapse_otel.projection import names
-from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits
+from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits, nested
 from synapse_otel.projection.redaction import Redactor
 
 TRACE_ID, SPAN_ID = 16, 8
@@ -53,7 +53,13 @@ class Origin:
     @cached_property
     def resource(self) -> Resource:
         """The resource: the attributes that the process noted when it began, and ``job_id``."""
-        return _HashedOnce({**self.identity.resource, names.JOB_ID: self.identity.job_id})
+        noted = dict(nested(self.redactor.value(self.identity.resource)))
+        return _HashedOnce({**noted, names.JOB_ID: self.job_id})
+
+    @cached_property
+    def job_id(self) -> str:
+        """The job, as it is shown."""
+        return self.redactor.text(self.identity.job_id)
 
     @cached_property
     def scope(self) -> InstrumentationScope:

@@ -16,6 +16,7 @@ from opentelemetry.trace import Status, StatusCode
 from synapse_otel.journal import records as rec
 from synapse_otel.projection import names, phases
 from synapse_otel.projection.attributes import Kept, flat, limited
+from synapse_otel.projection.exceptions import exception_attributes
 from synapse_otel.projection.metrics import numbers
 from synapse_otel.projection.open_span import OK, UNSET, Ended, Held, Open, finished, hand_over
 from synapse_otel.projection.resource import Origin, derived_id, is_span_id
@@ -37,6 +38,9 @@ class SpansState(msgspec.Struct):
     ended: bool = False
 
 
+_decode = msgspec.msgpack.Decoder(SpansState).decode  # made at import, see `journal.cursor`
+
+
 class SpanProjection:
     """Turns the life of a run into spans.
 
@@ -49,7 +53,7 @@ class SpanProjection:
         self._origin = origin
         self._root = origin.identity.span_id
         self._redact = origin.redactor.text
-        self._state = msgspec.msgpack.decode(state, type=SpansState) if state else self._initial()
+        self._state = _decode(state) if state else self._initial()
 
     def _initial(self) -> SpansState:
         identity = self._origin.identity
@@ -179,7 +183,7 @@ class SpanProjection:
     def _message(self, record: rec.Message) -> list[Ended]:
         own = {names.MESSAGE: self._redact(record.text)} | self._levelled(record)
         if record.key is not None:
-            own[names.MESSAGE_KEY] = record.key
+            own[names.MESSAGE_KEY] = self._redact(record.key)
         if record.level in names.FAILURE_LEVELS:
             self._span(record.span).error = own[names.MESSAGE]
         return self._hold(record, names.EVENT_MESSAGE, {}, own)
@@ -198,14 +202,10 @@ class SpanProjection:
         return {names.LEVEL: record.level} | step
 
     def _exception(self, record: rec.ExceptionRecorded) -> list[Ended]:
-        own = {
-            names.EXCEPTION_TYPE: record.error_type,
-            names.EXCEPTION_MESSAGE: self._redact(record.message),
-            names.EXCEPTION_STACKTRACE: self._redact(record.stacktrace),
-        }
+        own = exception_attributes(record, self._redact)
         span = self._span(record.span)
-        span.error = f"{record.error_type}: {own[names.EXCEPTION_MESSAGE]}"
-        span.attributes[names.ERROR_TYPE] = record.error_type
+        span.error = f"{own[names.EXCEPTION_TYPE]}: {own[names.EXCEPTION_MESSAGE]}"
+        span.attributes[names.ERROR_TYPE] = own[names.EXCEPTION_TYPE]
         return self._hold(record, names.EVENT_EXCEPTION, {}, own)
 
     def _hold(

@@ -48,6 +48,7 @@ class Collector:
 
     Attributes:
         faults: What goes wrong next; `fail`, `failing` and `heal` are the short ways to it.
+        tls: The certificate to serve with from the next `start` on: one that expired is renewed so.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class Collector:
         max_items: int = 1_000_000,
     ) -> None:
         self.faults = FaultSchedule()
+        self.tls = tls
         self._changed = Condition()
         self._store = Store(max_items, self._changed)
         self._log = RequestLog(self._changed)
-        self._tls = tls
         self._headers = {name.lower(): value for name, value in (headers or {}).items()}
         self._limit = max_request_bytes
         self._receiver = Receiver(_known(signals), self._headers, self.faults, self._store, self._log)
@@ -90,8 +91,8 @@ class Collector:
             self._http_port.reserve()
             self._grpc_port.reserve()
             try:
-                self._fronts.append(HttpFront(self._receiver, self._http_port.number, self._limit, self._tls))
-                self._fronts.append(GrpcFront(self._receiver, self._grpc_port.number, self._limit, self._tls))
+                self._fronts.append(HttpFront(self._receiver, self._http_port.number, self._limit, self.tls))
+                self._fronts.append(GrpcFront(self._receiver, self._grpc_port.number, self._limit, self.tls))
             except BaseException:
                 self.stop()
                 raise
@@ -238,7 +239,7 @@ class Collector:
         return True
 
     def _url(self, port: ReservedPort) -> str:
-        return f"{'https' if self._tls else 'http'}://{HOST}:{port.number}"
+        return f"{'https' if self.tls else 'http'}://{HOST}:{port.number}"
 
 
 def _known(signals: Iterable[Signal]) -> frozenset[Signal]:

@@ -1,8 +1,12 @@
 """Content encodings of OTLP over HTTP, with a bound on what they may expand to."""
 
 import zlib
+from typing import Any
 
 from synapse_otel.testing.answers import Refused, too_large
+
+_PIECE = 4096
+"""Bytes that are decompressed at once: what is left of them is copied for each of many small streams in a row."""
 
 _GZIP, _ZLIB, _RAW_DEFLATE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
@@ -41,17 +45,23 @@ def _has_zlib_header(body: bytes) -> bool:
 
 
 def _inflate(body: bytes, wbits: int, limit: int) -> bytes:
-    plain = b""
+    plain, rest = bytearray(), memoryview(body)
     while True:
         stream = zlib.decompressobj(wbits)
-        try:
-            plain += stream.decompress(body, limit + 1 - len(plain))
-        except zlib.error as error:
-            raise Refused(400, f"the body cannot be decompressed: {error}") from error
-        if len(plain) > limit:
-            raise too_large(len(plain), limit)
+        while rest and not stream.eof:
+            piece = rest[:_PIECE]
+            plain += _decompressed(stream, piece, limit + 1 - len(plain))
+            if len(plain) > limit:
+                raise too_large(len(plain), limit)
+            rest = rest[len(piece) - len(stream.unused_data) :]
         if not stream.eof:
             raise Refused(400, "the body cannot be decompressed: it ends too early")
-        body = stream.unused_data
-        if not body or wbits != _GZIP:  # only gzip may be several streams in a row
-            return plain
+        if not rest or wbits != _GZIP:  # only gzip may be several streams in a row
+            return bytes(plain)
+
+
+def _decompressed(stream: Any, piece: memoryview, most: int) -> bytes:
+    try:
+        return bytes(stream.decompress(piece, most))
+    except zlib.error as error:
+        raise Refused(400, f"the body cannot be decompressed: {error}") from error

@@ -11,6 +11,8 @@ from synapse_otel.testing.signals import Protocol, Signal
 MAX_REQUESTS = 100_000
 MAX_BODIES = 1000
 MAX_BODY_BYTES = 64 * 2**20
+MAX_HEAD_BYTES = 256 * 2**20
+"""Bytes of the paths and headers of the requests that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Request:
 
 
 class RequestLog:
-    """The last 100,000 requests, in order of arrival; safe to use from any thread.
+    """The last 100,000 requests, fewer where they have long headers, in order of arrival; safe to use from any thread.
 
     Args:
         changed: Guards the state, and is notified of every change of it.
@@ -53,14 +55,14 @@ class RequestLog:
         self._numbers = count()
         self._requests: dict[int, Request] = {}
         self._bodies: deque[tuple[int, int]] = deque()
-        self._body_bytes = 0
+        self._body_bytes = self._head_bytes = 0
 
     def clear(self) -> None:
         """Forget everything."""
         with self._changed:
             self._requests.clear()
             self._bodies.clear()
-            self._body_bytes = 0
+            self._body_bytes = self._head_bytes = 0
 
     def snapshot(self) -> list[Request]:
         """The requests as they are known now."""
@@ -72,8 +74,9 @@ class RequestLog:
         with self._changed:
             number = next(self._numbers)
             self._requests[number] = request
-            if len(self._requests) > MAX_REQUESTS:
-                del self._requests[next(iter(self._requests))]
+            self._head_bytes += _head_size(request)
+            while len(self._requests) > MAX_REQUESTS or self._head_bytes > MAX_HEAD_BYTES:
+                self._head_bytes -= _head_size(self._requests.pop(next(iter(self._requests))))
             self._changed.notify_all()
             return number
 
@@ -102,3 +105,7 @@ class RequestLog:
         if number in self._requests:  # it may have been forgotten since
             self._requests[number] = replace(self._requests[number], **changes)
             self._changed.notify_all()
+
+
+def _head_size(request: Request) -> int:
+    return len(request.path) + sum(len(name) + len(value) for name, value in request.headers.items())

@@ -11,12 +11,16 @@ from synapse_otel.testing.answers import Refused
 from synapse_otel.testing.decoded import Item
 from synapse_otel.testing.signals import SIGNALS, Signal, Wire
 
+MAX_BYTES = 512 * 2**20
+"""Bytes of the requests whose items are kept."""
+
 
 class Batch:
     """The items of one request, decoded when somebody looks at them: senders do not wait for that."""
 
     def __init__(self, wire: Wire, body: bytes) -> None:
         self.wire = wire
+        self.size = len(body)
         self._message = _parsed(wire.request, body)
         self.count = wire.count(self._message)
 
@@ -32,7 +36,7 @@ class Store:
     Lock order: `_decoding` before `_changed`. Decoding happens outside of `_changed`, so that it holds up no sender.
 
     Args:
-        max_items: How many items are kept; those beyond are counted only.
+        max_items: How many items are kept, of at most 512 MiB of requests; those beyond are counted only.
         changed: Guards the state, and is notified of every change of it.
     """
 
@@ -44,7 +48,7 @@ class Store:
 
     def _empty(self) -> None:
         self.overflow = 0
-        self._kept = 0
+        self._kept = self._bytes = 0
         self._accepted = dict.fromkeys(SIGNALS, 0)
         self._decoded: dict[Signal, list[Any]] = {signal: [] for signal in SIGNALS}
         self._pending: dict[Signal, list[tuple[Batch | list[Item], int]]] = {signal: [] for signal in SIGNALS}
@@ -57,11 +61,12 @@ class Store:
 
     def accept(self, signal: Signal, items: Batch | list[Item]) -> None:
         """Keep items, as many as there is room for."""
-        count = items.count if isinstance(items, Batch) else len(items)
+        count, size = (items.count, items.size) if isinstance(items, Batch) else (len(items), 0)
         with self._changed:
-            room = min(count, self._max_items - self._kept)
+            room = min(count, self._max_items - self._kept) if self._bytes + size <= MAX_BYTES else 0
             self._accepted[signal] += count
             self._kept += room
+            self._bytes += size if room else 0
             self.overflow += count - room
             if room:
                 self._pending[signal].append((items, room))

@@ -7,5 +7,6 @@ The parts: `_limits` says how much is kept, `_strings` makes text encodable and 
 
 from synapse_otel.values._limits import DEFAULT_LIMITS, Limits
 from synapse_otel.values._snapshot import REDACTED, Plain, plain, text
+from synapse_otel.values._strings import short_name, type_name
 
-__all__ = ["DEFAULT_LIMITS", "REDACTED", "Limits", "Plain", "plain", "text"]
+__all__ = ["DEFAULT_LIMITS", "REDACTED", "Limits", "Plain", "plain", "short_name", "text", "type_name"]

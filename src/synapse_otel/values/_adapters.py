@@ -88,9 +88,9 @@ def _remember(kind: type) -> Adapter:
 
 
 def _choose(kind: type) -> Adapter:
-    mro = mro_of(kind)
-    if enum.Enum in mro:
+    if issubclass(kind, enum.Enum):
         return _enum
+    mro = mro_of(kind)
     for base in mro:
         if base is tuple and isinstance(_class_attribute(kind, "_fields"), tuple):
             return _namedtuple
@@ -203,7 +203,7 @@ def _list(value: list[object], limits: Limits) -> Elements:
 
 
 def _set(value: Any, limits: Limits) -> Elements:
-    base: Any = set if set in mro_of(type(value)) else frozenset
+    base: Any = set if issubclass(type(value), set) else frozenset
     items = _first(base.__iter__, value, limits)
     total = base.__len__(value)
     # The order of a set of strings changes with every process: sorted where all of it is here and comparable.

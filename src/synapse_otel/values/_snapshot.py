@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from synapse_otel.values._adapters import Elements, Pairs, adapt
 from synapse_otel.values._limits import DEFAULT_LIMITS, Limits
-from synapse_otel.values._strings import MAX_KEY, clean, clean_key, describe, integer, mro_of, short_name, type_name
+from synapse_otel.values._strings import MAX_KEY, clean, clean_key, describe, integer, short_name, type_name
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 
@@ -25,8 +25,9 @@ def plain(value: object, limits: Limits = DEFAULT_LIMITS, is_secret: Callable[[s
             the items of a foreign mapping), and may raise there; iterators, files and locks are never consumed.
         limits: How much is kept. What is cut is marked: `…[cut: N characters]` ends a string, `…[cut: N items]` a
             list, a key `…` a mapping; `<depth limit> dict` and `<cycle>` stand for what is too deep or contains itself.
-        is_secret: Says of a key whether its value is a secret, at any depth. A secret becomes `[REDACTED]`, unless it
-            is a bool, None or empty: those say that something is set, not what it is. A verdict that raises is yes.
+        is_secret: Says of a key whether its value is a secret, at any depth; it is asked about `inner` and about
+            `outer.inner`. A secret becomes `[REDACTED]`, unless it is a bool, None or empty: those say that something
+            is set, not what it is. A verdict that raises is yes.
 
     Returns:
         None, bool, int (of 64 bits; the digits of a larger one), float (NaN and infinity too), str, list or dict.
@@ -49,8 +50,7 @@ def text(value: object, limits: Limits = DEFAULT_LIMITS) -> str:
     """Returns a message or a name as text that can be encoded: a string as it is, of anything else its `str`."""
     if type(value) is str:
         return clean(value, limits.max_string)
-    bases = mro_of(type(value))
-    if str in bases or bytes in bases or type(value) is int:
+    if issubclass(type(value), str | bytes) or type(value) is int:
         return clean(str(adapt(value, limits)), limits.max_string)
     return clean(describe(str, value), limits.max_string)
 
@@ -92,7 +92,7 @@ def _verdict(is_secret: Callable[[str], bool], key: str) -> bool:
 class _Walk:
     """One walk: what is left of the limits, and the containers it stands in."""
 
-    __slots__ = ("is_secret", "left", "limits", "max_items", "max_string", "path", "room")
+    __slots__ = ("is_secret", "left", "limits", "max_items", "max_string", "path", "room", "within")
 
     def __init__(self, limits: Limits, is_secret: Callable[[str], bool] | None) -> None:
         self.limits = limits
@@ -102,6 +102,7 @@ class _Walk:
         self.left = limits.max_nodes
         self.room = limits.max_text
         self.path: list[int] = []
+        self.within = ""
 
     def visit(self, value: Any) -> Plain:
         self.left -= 1
@@ -171,15 +172,19 @@ class _Walk:
 
     def _mapping(self, pairs: Iterable[tuple[object, object]], total: int) -> dict[str, Plain]:
         kept: dict[str, Plain] = {}
-        is_secret = self.is_secret
+        is_secret, within = self.is_secret, self.within
         for key, item in pairs:
             if self.left <= 0:
                 break
             name = key if type(key) is str and len(key) <= MAX_KEY and key.isascii() else self._key(key)
+            self.within = name
             result = self.visit(item)
-            if is_secret is not None and _verdict(is_secret, name):
+            if is_secret is not None and (
+                _verdict(is_secret, name) or (within and _verdict(is_secret, f"{within}.{name}"))
+            ):
                 result = _redacted(result)
             kept[_unique(name, kept) if name in kept else name] = result
+        self.within = within
         if len(kept) < total:
             kept[_unique(_CUT_KEY, kept)] = f"[cut: {total - len(kept)} items]"
         return kept
