@@ -83,15 +83,6 @@ def directory() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def disk_use(path: Path) -> int:
-    """Bytes that the files under `path` occupy."""
-    total = 0
-    for file in path.rglob("*"):
-        with contextlib.suppress(OSError):  # it may be removed meanwhile
-            total += file.stat().st_blocks * 512
-    return total
-
-
 def timer_overhead() -> int:
     """Nanoseconds between two looks at the clock with nothing in between."""
     clock = time.perf_counter_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,29 +11,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import MIB, directory, disk_use, ours, parser, table, verdict
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench import MIB, directory, ours, parser, table, verdict
 from receiver import receiver
+
+from faults.procfs import disk_use, resident
 
 BUDGET = 10.0
 CHECKPOINTS = 20
 WARM_UP = 2
 """Checkpoints before the first one that counts: both maps of a segment are resident then."""
-PLACES = ("offline", "offline, quota", "collector")
+PLACES = ("offline", "offline, quota", "thread", "agent")
 
 
-def resident() -> tuple[float, float]:
-    """MiB of this process in memory: all, and without what is mapped from files."""
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))  # type: ignore[return-value]
-
-
-def watch(path: Path, count: int, step: Callable[[int, int], None]) -> tuple[list[tuple[float, float]], int]:
+def watch(path: Path, count: int, step: Callable[[int, int], None]) -> tuple[list[tuple[float, float]], float]:
     """Make `count` calls in portions; return what was resident after each, and the most that was on the disk."""
-    samples, most = [], 0
+    samples, most = [], 0.0
     portion = max(1, count // CHECKPOINTS)
     for first in range(0, count, portion):
         step(first, min(first + portion, count))
-        samples.append(resident())
+        samples.append(resident(os.getpid()))
         most = max(most, disk_use(path))
     return samples, most
 
@@ -46,12 +45,14 @@ def row(name: str, path: Path, count: int, step: Callable[[int, int], None]) -> 
     growth = max(sample[0] for sample in counted) - counted[0][0]
     private = max(sample[1] for sample in counted) - counted[0][1]
     flat = verdict(max(growth, private), BUDGET)
-    return [name, count, took, samples[0][0], samples[-1][0], growth, private, BUDGET, flat, most / MIB]
+    return [name, count, took, samples[0][0], samples[-1][0], growth, private, BUDGET, flat, most]
 
 
 def measure(place: str, progress: int, metrics: int, endpoint: str | None) -> None:
     """In the child: all calls, the rows as JSON."""
     settings: dict[str, Any] = {"quota_bytes": 16 * MIB} if "quota" in place else {}
+    if endpoint:
+        settings["shipper"] = place
     with directory() as path:
         variant = ours("memory", path, endpoint, **settings)
         ctx = variant.target
@@ -72,7 +73,7 @@ def measure(place: str, progress: int, metrics: int, endpoint: str | None) -> No
         dropped = ctx.report().dropped
         variant.close()
         rows[0] += [None, None]
-        rows[1] += [disk_use(path) / MIB, dropped]
+        rows[1] += [disk_use(path), dropped]
     print(json.dumps(rows))
 
 
@@ -93,7 +94,7 @@ def main() -> None:
         for place in chosen.places:
             command = [sys.executable, __file__, "--child", place]
             command += ["--progress", str(chosen.progress), "--metrics", str(chosen.metrics)]
-            if place == "collector":
+            if not place.startswith("offline"):
                 command += ["--endpoint", chosen.endpoint or own]
             child = subprocess.run(command, capture_output=True, text=True, check=True)
             sys.stderr.write(child.stderr)

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from faults.elsewhere import served_elsewhere
 from synapse_otel.testing import Answer, Call, Collector, DropConnection, Item
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """The numbered messages of a job that arrived.
+    """How many of the numbered messages arrived.
 
     Attributes:
-        numbers: In log records; a number is there as often as records with different ids carry it.
-        on_spans: In the events of spans, as often as different events carry it.
+        in_logs: Distinct ones, in log records.
+        on_spans: Distinct ones, in the events of spans.
         repeated: Log records that came more than once with the same id: harmless, backends drop them.
-        differing: How many of those were not the same in every field.
-        status: `synapse.run.status` of the root span, once it is there.
     """
 
-    numbers: Counter[int] = field(default_factory=Counter)
-    on_spans: Counter[int] = field(default_factory=Counter)
-    repeated: int = 0
-    differing: int = 0
-    status: str | None = None
+    in_logs: int
+    on_spans: int
+    repeated: int
 
 
 class RemoteCollector:
@@ -44,9 +40,9 @@ class RemoteCollector:
         """Call a method of the collector, now or in so many seconds."""
         self._ask("call", method, arguments, after)
 
-    def arrived(self, job_id: str | None = None) -> Arrived:
-        """What arrived of a job, or of everybody."""
-        return self._ask("arrived", job_id)
+    def arrived(self) -> Arrived:
+        """What arrived up to now."""
+        return self._ask("arrived")
 
     def _ask(self, *question: Any) -> Any:
         self._pipe.send(question)
@@ -59,16 +55,8 @@ class RemoteCollector:
 @contextlib.contextmanager
 def remote_collector() -> Iterator[RemoteCollector]:
     """Run a collector in a process of its own."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()  # so that a child that could not start is an EOFError here and no endless wait
-    try:
-        yield RemoteCollector(ours)
-    finally:
-        process.kill()
-        process.join()
+    with served_elsewhere(_serve) as pipe:
+        yield RemoteCollector(pipe)
 
 
 class DropEveryThird:
@@ -110,7 +98,7 @@ def _serve(pipe: Connection) -> None:
 
 def _answer(collector: Collector, kind: str, *arguments: Any) -> Any:
     if kind == "arrived":
-        return _arrived(collector, *arguments)
+        return _arrived(collector)
     method, rest, after = arguments
     if not after:
         getattr(collector, method)(*rest)
@@ -121,26 +109,12 @@ def _answer(collector: Collector, kind: str, *arguments: Any) -> Any:
     return None
 
 
-def _arrived(collector: Collector, job_id: str | None) -> Arrived:
-    records: defaultdict[str, list[Any]] = defaultdict(list)
-    for index, record in enumerate(collector.logs):
-        if str(record.body).startswith("message ") and job_id in (None, record.resource["job_id"]):
-            records[str(record.attributes.get("log.record.uid", index))].append(record)
-    spans = [span for span in collector.spans if job_id in (None, span.resource["job_id"])]
-    events = {
-        (span.span_id, event.time_ns, str(event.attributes.get("message", "")))
-        for span in spans
-        for event in span.events
-    }
-    statuses = [status for span in spans if (status := span.attributes.get("synapse.run.status"))]
+def _arrived(collector: Collector) -> Arrived:
+    logs = [record for record in collector.logs if str(record.body).startswith("message ")]
+    ids = Counter(record.attributes.get("log.record.uid", index) for index, record in enumerate(logs))
+    events = (event for span in collector.spans for event in span.events if event.name == "message")
     return Arrived(
-        numbers=Counter(_number(same[0].body) for same in records.values()),
-        on_spans=Counter(_number(message) for _, _, message in events if message.startswith("message ")),
-        repeated=sum(len(same) - 1 for same in records.values()),
-        differing=sum(any(other != same[0] for other in same[1:]) for same in records.values()),
-        status=statuses[0] if statuses else None,
+        in_logs=len({record.body for record in logs}),
+        on_spans=len({event.attributes["message"] for event in events}),
+        repeated=ids.total() - len(ids),
     )
-
-
-def _number(message: str) -> int:
-    return int(message.split()[1])

@@ -13,7 +13,10 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import directory, parser, table
 from remote_collector import remote_collector

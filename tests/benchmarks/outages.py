@@ -5,11 +5,14 @@ The messages are counted where they arrive, by distinct numbers, in log records 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import MS, Variant, directory, ours, parser, percentile, table
 from by_hand import by_hand
@@ -103,7 +106,7 @@ def measure(case: Case, variant: Variant, collector: RemoteCollector, count: int
     arrived = collector.arrived()
     ordered = sorted(times)
     return [
-        *(f"{case.name}: {variant.name}", *counts, len(arrived.numbers), len(arrived.on_spans), arrived.repeated),
+        *(f"{case.name}: {variant.name}", *counts, arrived.in_logs, arrived.on_spans, arrived.repeated),
         *(looped, percentile(ordered, 0.999) / 1000, ordered[-1] / MS, done),
     ]
 
