@@ -186,7 +186,7 @@ FORGED: dict[str, Callable[[JournalPath], None]] = {
 
 PLANTED: dict[str, Callable[[JournalPath], None]] = {
     f"{name} that is {what}": _planted(name, plant)
-    for name in ("00000001.seg", "00000002.seg", "traces.cursor", "lock", "ship.lock", "dead-letters.jsonl")
+    for name in ("00000001.seg", "traces.cursor", "ship.lock", "dead-letters.jsonl")
     for what, plant in {
         "a pipe": os.mkfifo,
         "a directory": os.mkdir,

@@ -43,6 +43,9 @@ _QUICKLY_COUNTED = 200_000
 _DETACHED = 2.0
 """Seconds in which a process that was started has detached the agent, as long as nothing is very wrong."""
 
+_DYING = 0.02
+"""Seconds for which a process that was killed just now may hold its locks still."""
+
 _GLANCE = 0.005
 _LONGEST_GLANCE = 0.1
 _ASK_AGAIN = 1.0
@@ -130,6 +133,9 @@ class AgentShipper:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        if self._is_left_alone():
+            self._start_agent()
+        self._wait_for_start()
         if self.counts()["pending"] < _QUICKLY_COUNTED:
             self.report()
 
@@ -156,21 +162,16 @@ class AgentShipper:
             while not self._stopping.is_set() and self._keep_house():
                 self._stopping.wait(TICK)
             self._relay()
-            if self._is_left_alone():
-                self._start_agent()
-            self._wait_for_start()
         except Exception:  # noqa: BLE001
             # The one guard of this thread: whatever is wrong, the plugin goes on and the journal keeps all.
             logger.exception("the thread that looks after the journal stopped; the journal keeps what is not delivered")
 
     def _is_left_alone(self) -> bool:
         """Return whether at the end of the run something is left that no agent has, nor is told of."""
-        return not (
-            self._instead
-            or self._is_delivered(self._journal.next_seq)
-            or is_locked(self._path.shipping_lock)
-            or self._ask("look")
-        )
+        if self._instead or self._is_delivered(self._journal.next_seq):
+            return False
+        time.sleep(_DYING)
+        return not is_locked(self._path.shipping_lock) and not self._ask("look")
 
     def _keep_house(self) -> bool:
         """Look after journal and agent; return whether to go on with that."""
