@@ -153,6 +153,7 @@ FORGED: dict[str, Callable[[JournalPath], None]] = {
             for total in (0, -1, LARGEST, float("nan"), float("inf"), 1e-308)
         )
     ),
+    "progress of nothing": _records(rec.Progress(T, b"", b"", "c", 0, 0)),
     "odd counts": _segments(
         opened()
         + frame(12, T, {"accepted": LARGEST, "delivered": -(2**63), "": 1})

@@ -108,7 +108,7 @@ class AgentShipper:
                 self._start_agent()
             self._thread.start()
         except RuntimeError as error:
-            logger.warning("no thread can be started (%s): nothing is sent, the journal keeps what is recorded", error)
+            logger.warning("no thread can be started (%s): nobody looks after the agent and the journal", error)
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was recorded up to now is delivered, at most `timeout` seconds; return whether it is."""
@@ -118,7 +118,7 @@ class AgentShipper:
             if self._is_delivered(seq):
                 return True
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or self._is_hopeless() or not self._thread.is_alive():
+            if remaining <= 0 or self._is_hopeless():
                 return False
             if time.monotonic() - asked > _ASK_AGAIN:
                 asked = time.monotonic() if self._ask("flush") else 0.0
@@ -128,14 +128,14 @@ class AgentShipper:
 
     def stop(self, timeout: float) -> None:
         """End the thread, at most after `timeout` seconds; the agent goes on with what is left."""
-        if self._instead:
-            self._instead.stop(timeout)
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
         if self._is_left_alone():
             self._start_agent()
         self._wait_for_start()
+        if self._instead:
+            self._instead.stop(timeout)
         if self.counts()["pending"] < _QUICKLY_COUNTED:
             self.report()
 
@@ -144,7 +144,7 @@ class AgentShipper:
         if self._instead:
             return self._instead.report()
         found = report(self._journal, self._cursors())
-        if not self._path.path.exists():  # the run has ended, and the agent removed what it has delivered
+        if self._stopping.is_set() and not self._path.path.exists():  # the agent removed what it has delivered
             return _all_delivered(self._reported) if self._reported.accepted else self._in_total()
         self._reported = found
         return found
@@ -159,7 +159,7 @@ class AgentShipper:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set() and self._keep_house():
+            while not self._stopping.is_set() and not self._instead and self._keep_house():
                 self._stopping.wait(TICK)
             self._relay()
         except Exception:  # noqa: BLE001
