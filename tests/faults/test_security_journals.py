@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from faults.hostile_journals import FORGED, HUGE, PLANTED, T, plant_all
-from faults.kit import HERE, Place
+from faults.kit import HERE, Place, wait_until
 from journal.kit import identity, message, written
 from synapse_otel.testing import Collector
 
@@ -28,6 +28,16 @@ from pathlib import Path
 from synapse_otel.journal.quota import Quota, enforce
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
 enforce(Path(sys.argv[1]), Quota(max_bytes=0, max_age=1e9))
+"""
+
+BOUNDED_RUN = """
+import logging, os, resource, time
+from synapse_otel import RuntimeContext
+logging.getLogger("synapse_otel").addHandler(logging.NullHandler())  # what cannot be delivered is said
+resource.setrlimit(resource.RLIMIT_AS, (int(os.environ["MEMORY"]),) * 2)  # of the agent that it starts as well
+with RuntimeContext.open("next"):
+    while not os.path.exists(os.environ["STOP"]):
+        time.sleep(0.02)
 """
 
 
@@ -80,10 +90,14 @@ def test_forged_journals_are_pushed_with_little_memory_and_time(root: Path, plac
 
 def test_a_run_that_starts_delivers_what_stands_among_forged_journals(root: Path, place: Place) -> None:
     """Whoever adopts orphans, a thread or the agent, comes to the end of them."""
-    del root
     with Collector() as collector:
-        env = place.env(collector)
-        place.next_start(env, until=lambda: "the neighbour" in collector.messages, timeout=120)
+        env = place.env(collector, MEMORY=str(MEMORY), STOP=str(place.directory / "stop"))
+        plugin = place.start(env, code=BOUNDED_RUN)
+        wait_until(lambda: "the neighbour" in collector.messages, 120)
+        (place.directory / "stop").touch()
+        outcome = plugin.wait()
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert root.is_dir()
 
 
 @pytest.mark.parametrize("shipper", ["off"])
