@@ -265,15 +265,16 @@ def run_outcome(exc: BaseException | None) -> RunStatus:
     """What becomes of a run whose block ends with `exc`."""
     if exc is None:
         return RunStatus.COMPLETED
-    if isinstance(exc, SystemExit):
-        return RunStatus.COMPLETED if exc.code in (None, 0) else RunStatus.FAILED
+    if issubclass(type(exc), SystemExit):
+        code = getattr(exc, "code", None)
+        return RunStatus.COMPLETED if code is None or (type(code) is int and code == 0) else RunStatus.FAILED
     return RunStatus.CANCELLED if _is_cancellation(exc) else RunStatus.FAILED
 
 
 def _is_cancellation(exc: BaseException) -> bool:
     import asyncio
 
-    return isinstance(exc, KeyboardInterrupt | GeneratorExit | asyncio.CancelledError)
+    return issubclass(type(exc), KeyboardInterrupt | GeneratorExit | asyncio.CancelledError)
 
 
 def _in_asyncio() -> bool:

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextvars import ContextVar
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Self, SupportsFloat
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat, TypeGuard
 
 from synapse_otel.models import ActionStatus, DeliveryReport, LogLevel, ProgressData, ProgressStatus, RunStatus
-from synapse_otel.values import text
+from synapse_otel.values import short_name, text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,13 +37,14 @@ _FINAL = {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.
 
 def describe(value: object) -> str:
     """The type of a wrong argument and the value, shortened, for an error message; never raises."""
-    if value is None:
-        return "None"
+    return "None" if value is None else f"{short_name(type(value))} {_printed(value)}"
+
+
+def _printed(value: object) -> str:
     try:
-        shown = reprlib.repr(value)
+        return reprlib.repr(value)
     except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything
-        shown = "that cannot be printed"
-    return f"{type(value).__name__} {shown}"
+        return "that cannot be printed"
 
 
 def check_progress(current: object, total: object) -> tuple[float, float]:
@@ -71,9 +72,11 @@ def check_progress(current: object, total: object) -> tuple[float, float]:
 
 def _number(argument: str, value: Any) -> float:
     """`value` as a plain number; those of numpy and torch have `__index__` or `__float__`, text has neither."""
+    if issubclass(type(value), float):
+        return float.__float__(value)
     try:
         return _bounded(int(operator.index(value)))
-    except TypeError:
+    except Exception:  # noqa: BLE001, S110 - a foreign __index__ may raise anything; there may still be a __float__
         pass
     try:
         if isinstance(value, SupportsFloat):
@@ -98,8 +101,12 @@ def check_mapping(argument: str, value: object) -> Mapping[str, Any]:
     Raises:
         TypeError: `value` is no mapping.
     """
-    if isinstance(value, Mapping):
-        return value
+    try:
+        is_mapping = issubclass(type(value), Mapping) or isinstance(value, Mapping)
+    except Exception:  # noqa: BLE001 - a foreign __class__ may raise anything
+        is_mapping = False
+    if is_mapping:
+        return value  # type: ignore[return-value]
     raise TypeError(f"{argument} must be a mapping such as a dict, got {describe(value)}")
 
 
@@ -110,10 +117,14 @@ def check_category(category: object, argument: str = "category") -> str:
         TypeError: It is no string.
         ValueError: It is empty.
     """
-    if not isinstance(category, str):
-        raise TypeError(f"{argument} must be a str or None, got {describe(category)}")
-    if not category:
+    if not (plain := _category_text(category, argument)):
         raise ValueError(f"{argument} must not be empty, got ''")
+    return plain
+
+
+def _category_text(category: object, argument: str = "category") -> str:
+    if not _is_str(category):
+        raise TypeError(f"{argument} must be a str or None, got {describe(category)}")
     return str.__str__(category)
 
 
@@ -127,14 +138,10 @@ def check_level(level: object, argument: str = "level") -> LogLevel:
     Raises:
         TypeError: It is no level.
     """
-    try:
-        found = _LEVELS.get(level)
-    except TypeError:
-        found = None
-    if found is not None:
-        return found
-    value = level.value if isinstance(level, Enum) else level
-    if isinstance(value, str) and (found := _LEVELS.get(value.lower())) is not None:
+    if type(level) is LogLevel:
+        return level
+    value: object = object.__getattribute__(level, "_value_") if issubclass(type(level), Enum) else level
+    if _is_str(value) and (found := _LEVELS.get(str.lower(value))) is not None:
         return found
     raise TypeError(f"{argument} must be a LogLevel or one of {', '.join(LogLevel)}, got {describe(level)}")
 
@@ -146,11 +153,11 @@ def check_text(argument: str, value: object) -> str:
         TypeError: It is no string.
         ValueError: It is empty.
     """
-    if not isinstance(value, str):
+    if not _is_str(value):
         raise TypeError(f"{argument} must be a str, got {describe(value)}")
-    if not value:
+    if not (plain := str.__str__(value)):
         raise ValueError(f"{argument} must not be empty, got ''")
-    return str.__str__(value)
+    return plain
 
 
 def check_status(status: object) -> RunStatus:
@@ -175,16 +182,26 @@ def one_category(category: str | None, step: str | None) -> str | None:
     """
     if step is None:
         return category
-    if category is None or category == step:
+    if category is None or (_is_str(category) and _is_str(step) and str.__eq__(category, step)):
         return step
-    raise TypeError(f"category and step are two names of one argument, got category={category!r} and step={step!r}")
+    raise TypeError(
+        f"category and step are two names of one argument, got category={_printed(category)} and step={_printed(step)}"
+    )
 
 
 def file_text(file: object) -> str | None:
-    """The `file` of an event as text: a path of any kind is accepted."""
+    """The `file` of an event as text: a path of any kind is accepted, and what is none as it describes itself."""
     if file is None:
         return None
-    return os.fsdecode(file) if isinstance(file, str | bytes | os.PathLike) else text(file)
+    try:
+        return os.fsdecode(file)  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - a foreign __fspath__ may raise anything
+        return text(file)
+
+
+def _is_str(value: object) -> TypeGuard[str]:
+    """Whether `value` is a string, whatever it says of itself."""
+    return issubclass(type(value), str)
 
 
 # ---- state ------------------------------------------------------------------------------------------------------
@@ -501,8 +518,11 @@ class BaseLogger(ABC):
         Args:
             step: The step's name; None for none.
             order: Its place among the steps of a workflow, from 0.
+
+        Raises:
+            TypeError: `step` is no string.
         """
-        named = step, order if step is not None else None
+        named = None if step is None else _category_text(step, "step"), order if step is not None else None
         scope = self._step_scope()
         if scope is None:
             self._step, self._step_order = named
@@ -653,7 +673,7 @@ class BaseLogger(ABC):
         name = one_category(category, step)
         if name is None:
             return self.get_step()
-        return None if name == "" else check_category(name)
+        return _category_text(name) or None
 
     def _metrics_category(self, category: str | None, step: str | None) -> str:
         """The category of metrics."""

@@ -37,7 +37,7 @@ from synapse_otel.run_identity import new_identity
 from synapse_otel.secret_keys import SecretKeys
 from synapse_otel.span_scope import SpanScope, SpanStep
 from synapse_otel.stacktraces import stacktrace
-from synapse_otel.values import DEFAULT_LIMITS, Limits, plain, text
+from synapse_otel.values import DEFAULT_LIMITS, Limits, Plain, plain, short_name, text, type_name
 
 if TYPE_CHECKING:
     from synapse_otel.export.plan import ShippingPlan
@@ -61,6 +61,10 @@ _STOP_TIMEOUT = 2.0
 
 _TIGHTER = (Limits(max_depth=6, max_items=64, max_nodes=500, max_string=1024), Limits(4, 16, 100, 256))
 _METRIC_LIMITS = Limits(max_items=100_000, max_nodes=100_000)
+_MAX_NAME = 1024
+_NAME_LIMITS = Limits(max_string=_MAX_NAME)
+_PATH_LIMITS = Limits(max_string=4096)
+_ERROR_LIMITS = Limits(max_string=8192)
 _METRICS_IN_RECORD = 1000
 _MAX_STRING = DEFAULT_LIMITS.max_string
 _MAX_ITEMS = DEFAULT_LIMITS.max_items
@@ -85,6 +89,13 @@ class _Slot(ProgressTrack):
     def snapshot(self) -> ProgressData:
         self.updated_at = self.t / 1e9
         return super().snapshot()
+
+
+def _without_credentials(identity: rec.Identity, plan: ShippingPlan) -> rec.Identity:
+    """Return who a run is as it may be shown: its job names a directory, and all of it is sent."""
+    clean = plan.redactor
+    named = {"job_id": clean.text(identity.job_id), "name": clean.text(identity.name)}
+    return msgspec.structs.replace(identity, **named, resource=clean.value(identity.resource))
 
 
 class _NothingSecret(dict[str, bool]):
@@ -130,7 +141,8 @@ class OTelLogger(BaseLogger):
         self._settings = settings or config.TelemetrySettings.load()
         self.patience = self._settings.finish_timeout
         plan = shipping.shipping_plan(self._settings)
-        identity = new_identity(job_id, name, self._settings.service_version, version("synapse-otel"), parent_env)
+        given = new_identity(job_id, name, self._settings.service_version, version("synapse-otel"), parent_env)
+        identity = _without_credentials(given, plan)
         super().__init__(identity.job_id)
         self._identity = identity
         self._verdicts: dict[str, bool] = (
@@ -170,7 +182,7 @@ class OTelLogger(BaseLogger):
         self, current: float, total: float, category: str | None = None, *, step: str | None = None
     ) -> None:
         """Report progress, see `BaseLogger.set_progress`."""
-        slot = self._slots.get(category) if step is None else None
+        slot = self._slots.get(category) if step is None and (category is None or type(category) is str) else None
         if slot is not None and type(current) is int and slot.current < current < total == slot.total:
             now = _now()
             if now < slot.due:
@@ -180,7 +192,13 @@ class OTelLogger(BaseLogger):
 
     def set_metrics(self, value: Mapping[str, Any], category: str | None = None, *, step: str | None = None) -> None:
         """Report metrics, see `BaseLogger.set_metrics`."""
-        if type(value) is dict and type(category) is str and step is None and not self._is_finished:
+        if (
+            type(value) is dict
+            and type(category) is str
+            and len(category) <= _MAX_NAME
+            and step is None
+            and not self._is_finished
+        ):
             latest = self._metrics.get(category)
             if latest is not None and _are_numbers(value):
                 try:
@@ -206,7 +224,7 @@ class OTelLogger(BaseLogger):
         if (
             type(level) is LogLevel
             and type(event) is str
-            and event
+            and 0 < len(event) <= _MAX_NAME
             and type(data) is dict
             and (file is None or type(file) is str)
             and step is None
@@ -234,7 +252,7 @@ class OTelLogger(BaseLogger):
     ) -> None:
         """Record a message to the user, see `BaseLogger.log_message`."""
         if type(message) is str and step is key is None and not self._renamed and not self._is_finished:
-            known = _LEVELS.get(level) if isinstance(level, str) else None
+            known = _LEVELS.get(level) if type(level) is str or type(level) is LogLevel else None
             if known is not None and len(message) <= _MAX_STRING:
                 try:
                     self._append(rec.Message(_now(), *self._scope.where(), message, known))
@@ -266,14 +284,17 @@ class OTelLogger(BaseLogger):
 
     def _is_plain(self, data: dict[Any, Any]) -> bool:
         verdicts = self._verdicts
-        for key, item in data.items():
-            kind = type(item)
-            if (
-                (kind not in _SCALARS and (kind is not str or len(item) > _MAX_STRING))
-                or type(key) is not str
-                or verdicts[key]
-            ):
-                return False
+        try:
+            for key, item in data.items():
+                kind = type(item)
+                if (
+                    (kind not in _SCALARS and (kind is not str or len(item) > _MAX_STRING))
+                    or type(key) is not str
+                    or verdicts[key]
+                ):
+                    return False
+        except Exception:  # noqa: BLE001  # another thread changes the dict, or a type has no hash
+            return False
         return len(data) <= _MAX_ITEMS
 
     # -- the same for any value
@@ -291,7 +312,8 @@ class OTelLogger(BaseLogger):
             slot.due = now + COALESCE
             slot.where = self._scope.where()
             self._write_progress(slot)
-        if category == name or not (self._open_steps or self._step or step):
+        is_hashable = category is None or type(category) is str
+        if is_hashable and (category == name or not (self._open_steps or self._step or step)):
             self._slots[category] = slot
         if self._console is not None:
             self._console.set_progress(current, total, name)
@@ -316,7 +338,7 @@ class OTelLogger(BaseLogger):
 
     def _write_progress(self, slot: _Slot, *, failed: bool = False) -> None:
         slot.pending = False
-        name = text(slot.category or DEFAULT_PROGRESS)
+        name = text(slot.category or DEFAULT_PROGRESS, _NAME_LIMITS)
         self._append(rec.Progress(slot.t, *slot.where, name, slot.current, slot.total, failed))
 
     def _set_metrics(self, value: object, category: str | None, step: str | None) -> None:
@@ -325,25 +347,35 @@ class OTelLogger(BaseLogger):
         name = self._metrics_category(category, step)
         values = self._plain_metrics(mapping)
         self._metrics.setdefault(name, {}).update(values)
-        now, where, clean = _now(), self._scope.where(), text(name)
+        now, where, clean = _now(), self._scope.where(), text(name, _NAME_LIMITS)
         for chunk in _chunks(values):
-            self._append_cut(lambda data: rec.Metrics(now, *where, clean, data), chunk)
+            self._append_metrics(lambda data: rec.Metrics(now, *where, clean, data), chunk)
         if self._console is not None:
             self._console.set_metrics(values, name)
 
     def _plain_metrics(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
-        values = plain(mapping, _METRIC_LIMITS, self._verdicts.__getitem__)
-        numbers = plain(mapping, _METRIC_LIMITS)  # a number is a sample, also under a key such as `token`
-        assert isinstance(numbers, dict)
-        assert isinstance(values, dict)
-        return {key: numbers[key] if type(numbers[key]) in _NUMBERS else item for key, item in values.items()}
+        given = _as_dict(plain(mapping, _METRIC_LIMITS))
+        values = _as_dict(plain(given, _METRIC_LIMITS, self._verdicts.__getitem__))
+        return _with_numbers(values, given)
+
+    def _append_metrics(self, record: Callable[[Any], rec.Record], values: dict[str, Any]) -> None:
+        """Append metrics, in several records where they are too large for one: no sample is cut."""
+        try:
+            return self._append(record(values))
+        except _UNENCODABLE:
+            parts = _halves(values)
+        if not parts:
+            return self._append_cut(record, values)
+        for part in parts:
+            self._append_metrics(record, part)
+        return None
 
     def _log(self, level: object, event: object, data: object, file: object, step: str | None) -> None:
         self._check_open("log")
         known = check_level(level)
-        name = text(check_text("event", event))
+        name = text(check_text("event", event), _NAME_LIMITS)
         values = self._plain(check_mapping("data", data))
-        path = None if file is None else text(file_text(file))
+        path = None if file is None else text(file_text(file), _PATH_LIMITS)
         now, where, named = _now(), self._scope.where(), self._named_step(step)
         self._append_cut(lambda data: rec.Event(now, *where, name, known, data, path, named), values)
         if self._console is not None:
@@ -352,7 +384,7 @@ class OTelLogger(BaseLogger):
     def _log_message(self, message: object, level: object, step: str | None, key: str | None) -> None:
         self._check_open("log_message")
         known, clean, named = check_level(level), text(message), self._named_step(step)
-        code = None if key is None else text(key)
+        code = None if key is None else text(key, _NAME_LIMITS)
         self._append(rec.Message(_now(), *self._scope.where(), clean, known, named, code))
         if self._console is not None:
             self._console.log_message(clean, known, step=named)
@@ -369,9 +401,7 @@ class OTelLogger(BaseLogger):
         self._log(level, event, data, file, step)
 
     def _plain(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        values = plain(data, DEFAULT_LIMITS, self._verdicts.__getitem__)
-        assert isinstance(values, dict)
-        return values
+        return _as_dict(plain(data, DEFAULT_LIMITS, self._verdicts.__getitem__))
 
     def _append_cut(self, record: Callable[[Any], rec.Record], data: dict[str, Any] | None) -> None:
         """Append a record of plain data, cut further where it is too large for one."""
@@ -379,14 +409,14 @@ class OTelLogger(BaseLogger):
             try:
                 return self._append(record(data))
             except _UNENCODABLE:
-                data = plain(data, limits)  # type: ignore[assignment]  # a dict stays one
+                data = _as_dict(plain(data, limits))
         return self._append(record(data))
 
     def _named_step(self, step: str | None) -> str | None:
         if step is None and not self._renamed:
             return None  # the span says it
         named = self._current_step_or(step)
-        return None if named is None else text(named)
+        return None if named is None else text(named, _NAME_LIMITS)
 
     # -- steps
 
@@ -410,13 +440,14 @@ class OTelLogger(BaseLogger):
             names_run: Whether the run is named after it from now on; one that has no name of its own is anyway.
         """
         if not self._is_finished:
-            self._append(rec.ActionNamed(_now(), text(name), text(category or ""), names_run))
+            names = text(name, _NAME_LIMITS), text("" if category is None else category, _NAME_LIMITS)
+            self._append(rec.ActionNamed(_now(), *names, names_run))
 
     def _on_step_start(self, step: StepHandle) -> None:
         assert isinstance(step, SpanStep)
         self._slots.pop(None, None)
         around = self._scope.enter(step)
-        self._append(rec.StepStarted(_now(), step.span, around, text(step.name)))
+        self._append(rec.StepStarted(_now(), step.span, around, text(step.name, _NAME_LIMITS)))
         if self._console is not None:
             self._console._on_step_start(step)
 
@@ -429,13 +460,13 @@ class OTelLogger(BaseLogger):
         if step.exception is not None:
             self._record_exception(step.exception, step.span)
         status = "cancelled" if _is_cancellation(step.exception) else step.status.value
-        self._append(rec.StepEnded(_now(), step.span, status, text(step.error or "")))
+        self._append(rec.StepEnded(_now(), step.span, status, text("" if step.error is None else step.error)))
         if self._console is not None:
             self._console._on_step_end(step)
 
     def _record_exception(self, error: BaseException, span: bytes) -> None:
-        kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-        self._append(rec.ExceptionRecorded(_now(), span, b"", kind, text(error), text(stacktrace(error))))
+        kind, message = text(type_name(type(error)), _NAME_LIMITS), text(error, _ERROR_LIMITS)
+        self._append(rec.ExceptionRecorded(_now(), span, b"", kind, message, text(stacktrace(error))))
 
     # -- delivery
 
@@ -594,10 +625,38 @@ os.register_at_fork(after_in_child=_resumed.clear)
 
 
 def _are_numbers(value: dict[Any, Any]) -> bool:
-    for key, item in value.items():
-        if type(item) not in _NUMBERS or type(key) is not str:
-            return False
+    try:
+        for key, item in value.items():
+            if type(item) not in _NUMBERS or type(key) is not str:
+                return False
+    except Exception:  # noqa: BLE001  # another thread changes the dict, or a type has no hash
+        return False
     return len(value) <= _METRICS_IN_RECORD
+
+
+def _as_dict(snapshot: Plain) -> dict[str, Any]:
+    """Return the snapshot of a mapping; one that could not be read has become text."""
+    return snapshot if isinstance(snapshot, dict) else {"value": snapshot}
+
+
+def _with_numbers(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with the numbers that are `given`: a sample is one also under a key such as `token`."""
+    merged: dict[str, Any] = {}
+    for key, item in values.items():
+        known = given.get(key)
+        if isinstance(item, dict) and isinstance(known, dict):
+            merged[key] = _with_numbers(item, known)
+        else:
+            merged[key] = known if type(known) in _NUMBERS else item
+    return merged
+
+
+def _halves(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return metrics in two parts, nested ones too; none where it is one that cannot be divided."""
+    if len(values) > 1:
+        items, middle = list(values.items()), len(values) // 2
+        return [dict(items[:middle]), dict(items[middle:])]
+    return [{key: half} for key, value in values.items() if isinstance(value, dict) for half in _halves(value)]
 
 
 def _chunks(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -629,4 +688,5 @@ def _say_lost(count: int) -> None:
 
 
 def _is_cancellation(error: BaseException | None) -> bool:
-    return isinstance(error, KeyboardInterrupt | GeneratorExit) or type(error).__name__ == "CancelledError"
+    kind = type(error)  # an exception may say anything of itself
+    return issubclass(kind, KeyboardInterrupt | GeneratorExit) or short_name(kind) == "CancelledError"

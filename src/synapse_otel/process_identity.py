@@ -20,6 +20,7 @@ _TEXTS = {
 }
 _RELEASE = "SYNAPSE_PLUGIN_RELEASE_CODE"
 _MAX_TEXT = 256
+_MOST_DIGITS = 18
 
 
 def process_attributes(environ: Mapping[str, str] = os.environ) -> dict[str, str | int]:
@@ -38,4 +39,4 @@ def process_attributes(environ: Mapping[str, str] = os.environ) -> dict[str, str
 def _rank(environ: Mapping[str, str], variables: tuple[str, ...]) -> int | None:
     """Return the number that the first variable there is holds; what is no number is no rank of ours."""
     value = next((environ[variable] for variable in variables if variable in environ), "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS else None

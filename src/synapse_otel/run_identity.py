@@ -17,11 +17,12 @@ from synapse_otel.journal.directory import new_journal_id
 from synapse_otel.journal.records import Identity
 from synapse_otel.process_identity import process_attributes
 from synapse_otel.span_scope import current_context
-from synapse_otel.values import Limits, text
+from synapse_otel.values import Limits, plain, text
 
 JOB_VARIABLES = ("SYNAPSE_JOB_ID", "RAY_JOB_ID")
 DEFAULT_SERVICE = "synapse-plugin"
 _NAME_LIMITS = Limits(max_string=256)
+_RESOURCE_LIMITS = Limits(max_items=1000)
 
 
 def new_identity(
@@ -86,4 +87,6 @@ def _resource(journal_id: str, service_version: str, version: str) -> dict[str, 
     }
     sdk = {key: value for key, value in Resource.create().attributes.items() if key.startswith("telemetry.sdk.")}
     merged = {**own, **process_attributes(), **sdk, **OTELResourceDetector().detect().attributes}
-    return {key: value for key, value in merged.items() if isinstance(value, str | int | float | bool)}
+    kept = {key: value for key, value in merged.items() if isinstance(value, str | int | float | bool)}
+    encodable = plain(kept, _RESOURCE_LIMITS)  # the environment holds bytes, which need not be UTF-8
+    return encodable if isinstance(encodable, dict) else own  # type: ignore[return-value]  # it was flat

@@ -6,6 +6,8 @@ import os
 import traceback
 from pathlib import Path
 
+from synapse_otel.values import short_name
+
 _OURS = (str(Path(__file__).parent) + os.sep, "<synapse_otel")  # the wrappers of what is instrumented have no file
 
 
@@ -14,7 +16,8 @@ def stacktrace(error: BaseException) -> str:
     try:
         return "".join(_without_ours(traceback.TracebackException.from_exception(error)).format())
     except Exception as failure:  # noqa: BLE001  # a foreign __str__ may raise anything
-        return f"{type(error).__name__} (its traceback cannot be printed: {type(failure).__name__})"
+        shown = short_name(type(error))  # the metaclass of an exception may be foreign as well
+        return f"{shown} (its traceback cannot be printed: {short_name(type(failure))})"
 
 
 def _without_ours(shown: traceback.TracebackException) -> traceback.TracebackException:

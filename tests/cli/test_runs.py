@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.kit import SECOND, START, Cli, Result, a_run, identity, only_journal, write_journal
+from synapse_otel.journal import format as fmt
 from synapse_otel.journal import records as rec
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.reader import JournalReader
@@ -136,7 +137,10 @@ def test_what_cannot_be_read_is_listed_with_the_reason(cli: Cli, journal_dir: Pa
 
 def test_a_torn_tail_is_no_record(cli: Cli, journal_dir: Path) -> None:
     segment = only_journal(a_run(journal_dir, status="crashed")).segment(1)
-    segment.write_bytes(segment.read_bytes()[:-3])
+    data = segment.read_bytes()
+    start = fmt.unpack_header(data, "it")[1]
+    *_, last, _ = fmt.frames(data[start:])  # behind it stands what closed the segment
+    segment.write_bytes(data[: start + last.end - 3])
 
     (run,) = json.loads(cli("runs", "--json").out)
 

@@ -42,6 +42,7 @@ def test_telemetry(telemetry, otlp_collector, tmp_path):
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_collector.http_endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "SYNAPSE_OTEL_JOURNAL_DIR": str(telemetry.journal_dir),
+            "SYNAPSE_OTEL_SHIPPER": "thread",
     }
     endpoints.append((otlp_collector.http_endpoint, telemetry.journal_dir))
 

@@ -73,6 +73,7 @@ class AgentPlace:
         """Open the bell to listen; called by the agent that holds the lock."""
         remove_file(self.bell)
         os.mkfifo(self.bell, 0o600)
+        self.bell.chmod(0o600)  # whatever the umask
         # Also for writing: so it never ends, however often those who ring come and go.
         return os.open(self.bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 

@@ -14,6 +14,7 @@ from synapse_otel.cli.findings import Findings
 from synapse_otel.cli.network import Place, StepError
 from synapse_otel.cli.probe import probe
 from synapse_otel.export.exporters import Client, client
+from synapse_otel.export.own_secrets import OwnSecrets
 from synapse_otel.export.settings import SettingsError, SignalSettings, sdk_disabled, signal_settings
 
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -84,7 +85,9 @@ def _send(settings: SignalSettings, to: Place, findings: Findings) -> None:
     """Send the probe."""
     hurried = replace(settings, timeout=min(settings.timeout, _LONGEST_REQUEST))
     with suppress(StepError), findings.step("request") as step, _closed(client(hurried)) as sender:
-        problem = diagnose(sender.send(probe(settings.signal)), settings, to)
+        answer = sender.send(probe(settings.signal))
+        said = replace(answer, reason=OwnSecrets(settings).hidden(answer.reason))
+        problem = diagnose(said, settings, to)
         if problem is not None:
             raise problem
         step.found = "sent and taken"

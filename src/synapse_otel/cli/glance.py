@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import msgspec
 
 from synapse_otel.cli.delivery_state import DeliveryState, cursors, state, total
 from synapse_otel.cli.find import job_of
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal import records as rec
 from synapse_otel.journal.directory import JournalPath, journals_of
+from synapse_otel.journal.reader import read_segment
 
 _HEAD = 64 * 1024
 _MOST_DECODED = 5000
@@ -132,6 +130,8 @@ def _read(path: JournalPath, found: JournalGlance) -> None:
 
 def _look_back(segment: _Segment, found: JournalGlance) -> None:
     for record in segment.backwards():
+        if isinstance(record, rec.SegmentOpened):  # no record of the run
+            continue
         found.last = max(found.last, record.t)
         if isinstance(record, rec.RunEnded):
             found.status = record.status
@@ -144,12 +144,15 @@ class _Segment:
     """The frames of one segment, undecoded."""
 
     def __init__(self, file: Path) -> None:
-        data = file.read_bytes()
+        data = read_segment(file)
         self.identity, start = fmt.unpack_header(data, str(file))
         self._frames = [frame.payload or b"" for frame in fmt.frames(data[start:])]
 
     def end(self) -> int:
         """Return the sequence number behind the segment's last record."""
+        last = next(_decoded(self._frames[-1:]), None)
+        if isinstance(last, rec.SegmentOpened):  # the journal was closed in order, and says so
+            return last.first_seq
         first = next(_decoded(self._frames[:1]), None)
         begin = first.first_seq if isinstance(first, rec.SegmentOpened) else 0
         return begin + max(0, len(self._frames) - 1)
@@ -161,14 +164,13 @@ class _Segment:
 
 def _decoded(payloads: Iterable[bytes]) -> Iterator[rec.Record]:
     for payload in payloads:
-        with suppress(msgspec.DecodeError):
-            yield rec.decode(payload)
+        if (record := rec.decoded(payload)) is not None:
+            yield record
 
 
 def _action(first_segment: Path) -> str:
     try:
-        with first_segment.open("rb") as file:
-            data = file.read(_HEAD)
+        data = read_segment(first_segment)[:_HEAD]
         start = fmt.unpack_header(data, str(first_segment))[1]
     except (fmt.JournalError, OSError):
         return ""

@@ -81,7 +81,7 @@ def _telemetry(terminal: Terminal, logger: OTelLogger, plan: ShippingPlan, job: 
 
 
 def _gone(report: DeliveryReport) -> Text:
-    found = units.count(report.pending, "record")
+    found = units.count(report.pending + report.dropped, "record")
     return Text(f"{found} not kept: the journal could not be written, see synapse-otel doctor", "yellow")
 
 

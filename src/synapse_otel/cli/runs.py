@@ -156,11 +156,12 @@ def _name(name: str, action: str) -> str:
 
 def _progress(glance: RunGlance, terminal: Terminal) -> str:
     from synapse_otel.cli.terminal import fitted
+    from synapse_otel.projection.progress import ratio
 
     progress = glance.first.progress
     if progress is None:
         return ""
-    share = f"{100 * progress.current / progress.total:.0f} %"
+    share = f"{100 * ratio(progress.current, progress.total):.0f} %"
     return f"{fitted(terminal.clean(progress.category), 20)} {'failed at ' if progress.failed else ''}{share}"
 
 

@@ -145,7 +145,7 @@ class _HeldSegment:
         """Return the records from `offset` on."""
         if self._fd is None:
             return []
-        data = os.pread(self._fd, os.fstat(self._fd).st_size, offset)
+        data = os.pread(self._fd, min(os.fstat(self._fd).st_size, fmt.MAX_SEGMENT), offset)
         found = (rec.decoded(frame.payload or b"") for frame in fmt.intact_frames(data))
         return [record for record in found if record is not None]
 

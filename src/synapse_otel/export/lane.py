@@ -31,6 +31,9 @@ MAX_RECORDS = 4096
 MAX_BYTES = 512 * 1024
 """Bytes of journal in a batch: a record grows about fourfold in OTLP, so requests stay clear of 4 MiB."""
 
+MAX_ITEMS = 50_000
+"""Spans, log records or samples of a batch, about: a record may stand for very many."""
+
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 30.0
 LONGEST_WAIT = 3600.0
@@ -166,6 +169,10 @@ class Lane:
                 projected = projection.project(entry.record, entry.seq)
                 items += projected
                 kinds[entry.record.kind] += bool(projected)
+                if len(items) > MAX_ITEMS and entry is not batch.entries[-1]:
+                    self._ends.append(entry.after)
+                    self._save()
+                    return self._next_request()
             body = self._exporter.encode(items, self._origin) if items else b""
         except Exception as error:  # noqa: BLE001  # whatever it is, it concerns one record and not its neighbours
             return Request(batch, [], b"", self._state, f"cannot be encoded: {error!r}")
@@ -196,7 +203,8 @@ class Lane:
         if not self._ends:
             return self._source.read(self.position, MAX_RECORDS, MAX_BYTES)
         end = self._ends[-1]
-        batch = self._source.read(self.position, 2**62, 2**62, until=end.seq)
+        # Twice what was read when the end was noted: whatever the file says, it all fits into memory.
+        batch = self._source.read(self.position, 2 * MAX_RECORDS, 2 * MAX_BYTES, until=end.seq)
         if batch.after.seq > end.seq:
             self._ends.clear()  # the quota or damage took what was between
         return batch

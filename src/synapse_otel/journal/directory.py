@@ -173,12 +173,19 @@ def _make_hidden(hidden: Path) -> None:
     for tried in range(_TRIES):
         try:
             make_private(run)
-            if run.is_symlink():
-                raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
+            _check_ours(run)
             return _mkdir(hidden)
         except FileNotFoundError:  # the last journal of the run was removed meanwhile, and the run's directory with it
             time.sleep(tried / 10_000)  # out of step with whoever removes it: half a second in all
     raise FileNotFoundError(errno.ENOENT, "the directory of a run is removed again and again", str(run))
+
+
+def _check_ours(run: Path) -> None:
+    found = run.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "a symbolic link is in the place of a run", str(run))
+    if found.st_uid != os.geteuid():  # who could replace what is written there
+        raise PermissionError(errno.EPERM, f"the user {found.st_uid} owns the directory of the run", str(run))
 
 
 def make_private(path: Path) -> None:

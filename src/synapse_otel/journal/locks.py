@@ -130,8 +130,8 @@ def has_locks(held: Path) -> bool:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open `path` for its owner only, whatever the umask, and never through a symbolic link."""
-    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Open `path` for its owner only, whatever the umask, never through a symbolic link, nor waiting for a pipe."""
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     if flags & os.O_CREAT:
         try:
             os.fchmod(fd, 0o600)

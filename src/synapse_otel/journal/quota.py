@@ -181,8 +181,9 @@ def _waiting_segments(journal: JournalPath) -> list[int]:
     """
     cursors = saved_cursors(journal)
     reached = min((position.segment for position in _positions(journal)), default=0)
-    busy = {index for cursor in cursors for index in _under_way(cursor)}
-    return [index for index in journal.segments()[:-1] if index > reached and index not in busy]
+    busy = [_under_way(cursor) for cursor in cursors]
+    waiting = (index for index in journal.segments()[:-1] if index > reached)
+    return [index for index in waiting if not any(index in span for span in busy)]
 
 
 def _under_way(cursor: Cursor) -> range:
@@ -196,7 +197,9 @@ def _compact(journal: JournalPath, segment: int, keep: Keep) -> Counter[str]:
     try:
         with os.fdopen(open_to_read(file), "rb") as source:
             written = os.fstat(source.fileno()).st_mtime_ns
-            data = source.read()
+            data = source.read(fmt.MAX_SEGMENT + 1)
+        if len(data) > fmt.MAX_SEGMENT:
+            return Counter()  # none of ours
         identity, start = fmt.unpack_header(data, str(file))
         content, dropped = _compacted(data[start:], keep, identity.started)
         if dropped:

@@ -109,6 +109,8 @@ def _tidy(path: JournalPath, end: Position) -> None:
 def _cut_zeros(file: Path, least: int) -> None:
     try:
         with os.fdopen(open_private(file, os.O_RDWR), "r+b") as segment:
-            segment.truncate(max(least, len(segment.read().rstrip(b"\0"))))
+            content = segment.read(fmt.MAX_SEGMENT + 1)
+            if len(content) <= fmt.MAX_SEGMENT:  # else it is none of ours
+                segment.truncate(max(least, len(content.rstrip(b"\0"))))
     except OSError:
         return

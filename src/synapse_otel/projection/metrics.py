@@ -180,7 +180,7 @@ class MetricProjection:
     def _new_series(self, instrument: Instrument, own: Mapping[str, str | bool]) -> Series:
         clean = self._origin.redactor.text
         shown = {name: clean(value) if isinstance(value, str) else value for name, value in own.items()}
-        attributes: dict[str, str | int] = {names.JOB_ID: self._origin.identity.job_id}
+        attributes: dict[str, str | int] = {names.JOB_ID: self._origin.job_id}
         rank = self._origin.identity.resource.get(names.RANK)
         if isinstance(rank, int):  # a stock Prometheus has no other label to compare ranks by
             attributes[names.RANK] = rank
