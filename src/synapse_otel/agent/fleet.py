@@ -12,6 +12,7 @@ from synapse_otel.agent.notes import KnownProblems, journal_notices
 from synapse_otel.agent.pace import Pace
 from synapse_otel.agent.place import AgentPlace
 from synapse_otel.agent.shipment import Shipment
+from synapse_otel.agent.state import load
 from synapse_otel.export.delivery import Delivery, Destination
 from synapse_otel.export.orphans import MakeOrigin, adopt, is_left
 from synapse_otel.export.settings import Signal
@@ -48,6 +49,7 @@ class Fleet:
         self._place = place
         self._origin = origin
         self._destination = destination
+        self._endpoints = sorted({exporter.place for exporter in destination.exporters.values()})
         self._waiting: dict[JournalPath, _Wait] = {}
         self._left = KnownProblems()  # of what dead processes left; nothing is written beside what is not shipped
         self._settled: set[JournalPath] = set()  # of dead processes, and looked at: a thousand runs may be kept
@@ -162,10 +164,16 @@ class Fleet:
             self._waiting[ship.path] = _Wait(self._hopeless_until, pause)
 
     def _is_of_another(self, path: JournalPath) -> bool:
-        """Return whether another agent that lives has the journal, though it may wait: it is not for our endpoint."""
+        """Return whether another agent that lives has the journal, though it may wait: it is not for our endpoint.
+
+        One for our endpoint has what was wrong before, such as a token, and is not waited for.
+        """
         marked = read_mark(path)
         other = AgentPlace(self._place.root, marked) if marked else self._place
-        return other != self._place and other.is_taken()
+        if other == self._place or not other.is_taken():
+            return False
+        state = load(other.state)
+        return state is None or state.endpoints != self._endpoints
 
     def _ship(self, ship: Shipment) -> None:
         write_mark(ship.path, self._place.fingerprint)

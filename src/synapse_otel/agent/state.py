@@ -49,10 +49,11 @@ def save(place: AgentPlace, state: AgentState) -> None:
 
 def agents(root: Path) -> list[AgentState]:
     """Return what the agents do that live in a journal directory."""
-    return [state for place in places(root) if place.is_taken() and (state := _load(place.state)) is not None]
+    return [state for place in places(root) if place.is_taken() and (state := load(place.state)) is not None]
 
 
-def _load(file: Path) -> AgentState | None:
+def load(file: Path) -> AgentState | None:
+    """Return what the agent says in `file`, None where it says nothing."""
     try:
         with os.fdopen(open_to_read(file), "rb") as source:
             return _decode(source.read(_MOST))

@@ -43,10 +43,10 @@ def metrics_data(samples: Sequence[Sample], origin: Origin) -> MetricsData:
     return MetricsData([ResourceMetrics(origin.resource, [scope], origin.resource.schema_url)])
 
 
-def partial_success(signal: Signal, body: bytes) -> tuple[int, str]:
-    """Return how many items an answer says were rejected, and why; an answer that is no OTLP rejects nothing."""
+def partial_success(signal: Signal, body: bytes) -> tuple[int, str] | None:
+    """Return how many items an answer says were rejected, and why; None where it is no answer of OTLP."""
     try:
         partial = RESPONSES[signal].FromString(body).partial_success
-    except Exception:  # noqa: BLE001  # protobuf raises different errors by implementation; the status said success
-        return 0, ""
+    except Exception:  # noqa: BLE001  # protobuf raises different errors by implementation
+        return None
     return int(getattr(partial, _REJECTED[signal])), str(partial.error_message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -130,13 +131,24 @@ def import_clients(settings: dict[Signal, SignalSettings]) -> None:
     """
     protocols = {wanted.protocol for wanted in settings.values() if wanted.exporter == "otlp"}
     if "grpc" in protocols:
-        import synapse_otel.export.grpc
+        _import_grpc()
     if "http/protobuf" in protocols:
         # The first look-up of a host and the first request import these.
         import encodings.idna  # noqa: F401
         import netrc  # noqa: F401
 
         import synapse_otel.export.http  # noqa: F401
+
+
+def _import_grpc() -> None:
+    # Its core prints each failed handshake and each GOAWAY on standard error, which is the plugin's, unless a level was
+    # given when it was imported. This one is its default by its documentation; what is to be known, our log says once.
+    ours = "GRPC_VERBOSITY" not in os.environ
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    import synapse_otel.export.grpc  # noqa: F401
+
+    if ours:
+        del os.environ["GRPC_VERBOSITY"]
 
 
 def client(settings: SignalSettings) -> Client:

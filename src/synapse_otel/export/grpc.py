@@ -57,7 +57,10 @@ class GrpcClient:
             )
         except grpc.RpcError as error:
             return self._failure(error)
-        rejected, message = partial_success(self._settings.signal, answer)
+        partial = partial_success(self._settings.signal, answer)
+        if partial is None:
+            return Outcome(Verdict.RETRY, f"{self._place}: an answer that is no OTLP")
+        rejected, message = partial
         return Outcome(Verdict.DELIVERED, message, rejected=rejected)
 
     def close(self) -> None:

@@ -138,7 +138,10 @@ class HttpClient:
             if content.startswith(b"<") or "html" in headers.get("Content-Type", ""):
                 page = f"{reason} with a web page: something other than a collector answers"
                 return Outcome(Verdict.RETRY, page, code=status)
-            rejected, message = partial_success(self._settings.signal, content)
+            answer = partial_success(self._settings.signal, content)
+            if answer is None and "protobuf" in headers.get("Content-Type", "") and len(content) < _MAX_ANSWER:
+                return Outcome(Verdict.RETRY, f"{reason} with an answer that is no OTLP", code=status)
+            rejected, message = answer or (0, "")  # some collectors answer with JSON, or in words
             return Outcome(Verdict.DELIVERED, message, rejected=rejected, code=status)
         if 300 <= status < 400:
             redirect = f"{reason}, a redirect to {headers.get('Location', 'nowhere')}"
