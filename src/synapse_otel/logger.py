@@ -106,7 +106,7 @@ def check_mapping(argument: str, value: object) -> Mapping[str, Any]:
     except Exception:  # noqa: BLE001 - a foreign __class__ may raise anything
         is_mapping = False
     if is_mapping:
-        return value  # type: ignore[return-value]
+        return value  # type: ignore[return-value]  # a mapping, as was just found
     raise TypeError(f"{argument} must be a mapping such as a dict, got {describe(value)}")
 
 
@@ -194,7 +194,7 @@ def file_text(file: object) -> str | None:
     if file is None:
         return None
     try:
-        return os.fsdecode(file)  # type: ignore[arg-type]
+        return os.fsdecode(file)  # type: ignore[arg-type]  # what it does not take raises
     except Exception:  # noqa: BLE001 - a foreign __fspath__ may raise anything
         return text(file)
 
