@@ -155,8 +155,6 @@ def real_runs(prometheus: Prometheus, folder: Path) -> Iterator[RealRuns]:
         ended = {"completed": 0, "failed": 1, "cancelled": -signal.SIGINT, "workers": 0}
         assert codes == ended | dict.fromkeys(KILLED, -signal.SIGKILL)
         assert processes["running"].stdout.readline() == "reported\n"
-        push = [Path(sys.executable).with_name("synapse-otel"), "push"]
-        subprocess.run(push, env=_environ("crashed", prometheus, folder), check=True, capture_output=True)
         _wait_for_all(prometheus)
         found = RealRuns(folder)
         found.read()
@@ -185,7 +183,8 @@ def _environ(kind: str, prometheus: Prometheus, folder: Path) -> dict[str, str]:
         "OTEL_SERVICE_NAME": "trainer",
         "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace={JOBS[kind].rpartition('/')[0]}",
         "OTEL_METRIC_EXPORT_INTERVAL": str(round(INTERVAL * 1000)),
-        "SYNAPSE_OTEL_JOURNAL_DIR": str(folder / kind),  # one each, so that nobody closes the silent run
+        "SYNAPSE_OTEL_JOURNAL_DIR": str(folder / kind),  # one each, so that no other start closes the silent run
+        "SYNAPSE_OTEL_SHIPPER": "thread" if kind == "silent" else "agent",  # which would close it too
         "SYNAPSE_OTEL_KEEP_DELIVERED": "true",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SYNAPSE_"))}
