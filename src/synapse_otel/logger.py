@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat, TypeGuard
 
+from synapse_otel import left_behind
 from synapse_otel.models import ActionStatus, DeliveryReport, LogLevel, ProgressData, ProgressStatus, RunStatus
 from synapse_otel.values import short_name, text
 
@@ -654,6 +655,7 @@ class BaseLogger(ABC):
 
     def _check_open(self, call: str) -> None:
         if self._is_finished:
+            left_behind.stay()
             job = "" if self.job_id is None else f" (job {self.job_id!r})"
             raise RuntimeError(f"cannot {call} on a finished logger{job}: finish() was called")
 

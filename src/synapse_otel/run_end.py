@@ -10,6 +10,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synapse_otel import left_behind
 from synapse_otel.models import RunStatus
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _status(error: BaseException | None) -> RunStatus:
 
 @atexit.register
 def _close_all() -> None:
+    left_behind.note_end()
     # Set by the interpreter when it printed the exception that ends the program; `last_exc` since Python 3.12.
     # In an interactive session it is any mistake that was made on the way.
     interactive = hasattr(sys, "ps1") or sys.flags.interactive

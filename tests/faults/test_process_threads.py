@@ -7,8 +7,6 @@ import signal
 import time
 from dataclasses import replace
 
-import pytest
-
 from faults.kit import Place, wait_until
 from faults.plugin import KINDS
 from faults.process_kit import start
@@ -40,7 +38,6 @@ def test_a_run_that_is_finished_while_threads_report(place: Place, fault_table: 
         fault_table.add("used after finish", place, outcome, place.ledger(collector, outcome))
 
 
-@pytest.mark.xfail(strict=True, reason="calls are refused when the interpreter, and nobody else, has closed the run")
 def test_daemon_threads_at_the_end_of_the_interpreter(place: Place, fault_table: FaultTable) -> None:
     """Threads that the interpreter leaves behind report until the run is closed, and never get an exception for it."""
     with Collector() as collector:

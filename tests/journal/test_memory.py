@@ -31,10 +31,19 @@ def test_what_is_kept_is_read_in_order() -> None:
     tail = filled([message("m00"), message("m01"), message("m02")], 10_000, first_seq=7)
     after = [Position(MEMORY_SEGMENT, 0, seq) for seq in (8, 9, 10)]
     whole = [Entry(message(f"m0{number}"), 7 + number, after[number]) for number in range(3)]
-    assert read(tail) == Batch(after[2], whole, 0, 3 * SIZE)
+    assert read(tail, 7) == Batch(after[2], whole, 0, 3 * SIZE)
     assert read(tail, 9) == Batch(after[2], whole[2:], 0, SIZE)
     assert read(tail, 10) == Batch(after[2])
     assert tail.next_seq == 10
+
+
+def test_what_was_on_the_disk_before_and_is_gone_is_missing() -> None:
+    """A reader that comes to the first of the records, and has not read those before it, counts them."""
+    tail = filled([message("m00")], 10_000, first_seq=7)
+    assert (read(tail, 4).missing, texts(read(tail, 4).entries)) == (3, ["m00"])
+    batch = Batch(Position(1, 0, 4))
+    tail.read_into(batch, 10, 10_000, until=6)
+    assert batch == Batch(Position(MEMORY_SEGMENT, 0, 6), missing=2)
 
 
 def test_one_read_gives_as_many_as_both_limits_allow() -> None:

@@ -178,3 +178,25 @@ def test_a_segment_that_somebody_planted_is_written_over_and_not_through(tmp_pat
     journal.close()
     assert [entry.seq for entry in entries(journal.path)] == list(range(30))
     assert (tmp_path / "target").read_bytes() == b"precious"
+
+
+def test_what_cannot_be_read_for_a_moment_is_not_passed_over(tmp_path: Path) -> None:
+    """Where there are no file descriptors, a reader does not go on with what is in memory, but comes again."""
+    code = """
+        import resource
+        journal = open_journal(Path(sys.argv[1]), first_segment=SMALL, segment=SMALL)
+        for number in range(300): journal.append(message(number))
+        journal.path.segment(journal.current_segment()).unlink()
+        journal.prepare()
+        assert journal.memory and len(journal.path.segments()) > 1
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        print(journal.read(START, 1000, 10**6).entries)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        position, found, missing = START, [], 0
+        while (batch := journal.read(position, 1000, 10**6)).entries:
+            position, missing = batch.after, missing + batch.missing
+            found += texts(batch.entries)
+        print(found == list(map(str, range(300))), missing)
+    """
+    assert run(code, tmp_path) == "[]\nTrue 0\n"

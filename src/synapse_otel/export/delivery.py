@@ -156,7 +156,7 @@ def counts(journal: Journal, cursors: list[Cursor]) -> dict[str, int]:
         journal: The journal.
         cursors: How far the signals have come, those that the endpoint serves if there are any.
     """
-    slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
+    slowest = _slowest(cursors)
     accepted, pending = journal.next_seq, journal.pending(slowest.position.seq)
     dropped = sum(slowest.dropped.values()) + (journal.memory.dropped.total() if journal.memory else 0)
     refused = Counter[str]()
@@ -184,12 +184,17 @@ def oldest_pending(source: Source, cursors: list[Cursor]) -> int:
     return 0
 
 
+def _slowest(cursors: list[Cursor]) -> Cursor:
+    """Return the cursor that tells what was delivered; of several the one that found most records gone."""
+    return min(cursors, key=lambda at: (at.position.seq, -sum(at.dropped.values())), default=Cursor())
+
+
 def report(source: Source, cursors: list[Cursor], lost: Counter[str] | None = None) -> DeliveryReport:
     """Return what became of the records of a journal, given how far the signals have come.
 
-    A record counts as delivered when every signal has passed it: the slowest one tells.
+    A record counts as delivered when every signal has passed it.
     """
-    slowest = min(cursors, key=lambda cursor: cursor.position.seq, default=Cursor())
+    slowest = _slowest(cursors)
     pending, gone = _count(source, slowest.position)
     gone += lost or Counter()
     passed, dropped = Counter(slowest.passed) + gone, Counter(slowest.dropped) + gone

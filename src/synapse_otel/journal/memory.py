@@ -63,7 +63,14 @@ class MemoryTail:
         return len(payloads)
 
     def read_into(self, batch: Batch, max_records: int, max_bytes: int, until: int = FOREVER) -> None:
-        """Add the records behind the batch's end to it, as `reader.Source.read` does."""
+        """Add the records behind the batch's end to it, as `reader.Source.read` does.
+
+        Those between its end and the first of this tail were on the disk, and are there no more.
+        """
+        reached = min(self._first_seq, until)
+        if batch.after.seq < reached:
+            batch.missing += reached - batch.after.seq
+            batch.after = Position(MEMORY_SEGMENT, 0, reached)
         seqs = self._seqs()
         for seq in seqs[bisect_left(seqs, batch.after.seq) :]:
             if seq >= until:

@@ -60,12 +60,21 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Batch:
-    """What one read gave: entries in order, where they end, and how many records were found damaged or gone."""
+    """What one read gave: entries in order, and where they end.
+
+    Attributes:
+        after: The position behind them.
+        entries: The records.
+        missing: How many records were found damaged or gone.
+        size: The bytes of the records.
+        broken_off: Whether more could not be read just now, such as for want of file descriptors.
+    """
 
     after: Position
     entries: list[Entry] = field(default_factory=list)
     missing: int = 0
     size: int = 0
+    broken_off: bool = False
 
 
 class Source(Protocol):
@@ -124,6 +133,7 @@ class JournalReader:
             ahead = ahead or [index for index in reversed(self.path.segments()) if index > batch.after.segment]
             before = batch.after
             if not self._read_segment(batch, max_records, max_bytes, until, sealed=bool(ahead)):
+                batch.broken_off = True
                 break
             if batch.after != before:
                 continue

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import msgspec
 
+from synapse_otel import left_behind
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.directory import JournalPath, create_journal, new_journal_id, run_name
 from synapse_otel.journal.locks import FileLock, remove_file
@@ -127,7 +128,7 @@ class Journal:
         batch = Batch(after=position)
         if self.path and position.segment != MEMORY_SEGMENT:
             batch = JournalReader(self.path).read(position, max_records, max_bytes, until)
-        if memory and not batch.entries and batch.after.seq < until:
+        if memory and not batch.entries and not batch.broken_off and batch.after.seq < until:
             with self._lock:
                 memory.read_into(batch, max_records, max_bytes, until)
         return batch
@@ -187,17 +188,20 @@ class Journal:
             raise RecordTooLargeError(f"a record has {len(payload)} bytes, expected at most {_MAX_RECORD}")
         with self._lock:
             left = self._segment  # before what is asked below: a handler that closes or degrades in between replaces it
-            if self._closed:
-                raise RuntimeError("the journal is closed")
-            if not self._is_open:
-                self._become_child()
-            elif self.memory is None:
-                self._enter_segment(left, fmt.FRAME_OVERHEAD + len(payload))
-            stored = self.memory is not None
-            if self.memory is not None:
-                self.memory.append(payload)
+            closed = self._closed
+            if not closed:
+                if not self._is_open:
+                    self._become_child()
+                elif self.memory is None:
+                    self._enter_segment(left, fmt.FRAME_OVERHEAD + len(payload))
+            memory = None if closed else self.memory
+            if memory is not None:
+                memory.append(payload)
+        if closed:
+            left_behind.stay()  # without the lock
+            raise RuntimeError("the journal is closed")
         self._say()
-        return stored
+        return memory is not None
 
     def _say(self) -> None:
         unsaid, self._unsaid = self._unsaid, []
