@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from faults.kit import Place
 from faults.ledger import Ledger
 from faults.process_kit import start
@@ -49,9 +47,8 @@ def test_a_file_system_without_locks(place: Place, fault_table: FaultTable) -> N
         fault_table.add("no locks", place, outcome, place.ledger(collector, outcome))
 
 
-@pytest.mark.xfail(strict=True, reason="without locks even a run that ended is taken for a living one")
 def test_a_run_that_ended_where_there_are_no_locks(place: Place, fault_table: FaultTable) -> None:
-    """What a run could not deliver is delivered by the next start, which knows from the journal that the run ended."""
+    """What a run could not deliver is delivered by the next start, to which the run's lock says that it has ended."""
     with Collector() as collector:
         env = place.env(collector)
         with collector.failing(Status(503)):

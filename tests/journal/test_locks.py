@@ -144,21 +144,24 @@ without_flock()
 
 
 @pytest.mark.skipif(os.uname().machine not in {"x86_64", "aarch64"}, reason="the number of flock is not known here")
-def test_without_locks_nothing_is_an_orphan(tmp_path: Path) -> None:
-    """On a file system without locks a journal is written, and nobody takes a living one for an orphan."""
+def test_without_locks_the_file_is_the_lock(tmp_path: Path) -> None:
+    """On a file system without locks nobody takes a living run's journal for an orphan, but one that was closed."""
     output = run(
         NO_LOCKS
         + """
 journal = open_journal(Path(sys.argv[1]))
 journal.append(message("hello"))
-lock = FileLock(journal.path.shipping_lock)
-print(journal.degraded, journal.path.is_live(), lock.acquire(), lock.acquire(optional=True))
+lock, other = FileLock(journal.path.shipping_lock), FileLock(journal.path.shipping_lock)
+print(journal.degraded, journal.path.is_live(), lock.acquire(), other.acquire(), is_locked(journal.path.shipping_lock))
 print(close_crashed(journal.path))
 print(enforce(Path(sys.argv[1]), Quota(0, -1.0)), read_texts(journal.path))
+lock.release()
+journal.close()
+print(journal.path.is_live(), other.acquire(), lock.acquire(), close_crashed(journal.path), close_crashed(journal.path))
 """,
         tmp_path,
     )
-    assert output == "None True False True\nFalse\nCounter() ['hello']\n"
+    assert output == "None True True False True\nFalse\nCounter() ['hello']\nFalse True False True False\n"
 
 
 def test_private_files_are_the_owners_only(tmp_path: Path) -> None:

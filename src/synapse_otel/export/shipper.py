@@ -118,7 +118,7 @@ class Shipper:
         if path and not path.path.exists():  # somebody has removed it, and it goes on in memory
             path = None
         lock = FileLock(path.shipping_lock) if path and self._plan.sends else None
-        if lock and not lock.acquire(optional=True):
+        if lock and not lock.acquire():
             lock = None  # somebody ships it already
             destination = Destination()
         else:

@@ -153,6 +153,7 @@ def create_journal(root: Path, run: str, journal_id: str) -> tuple[JournalPath, 
     try:
         lock.acquire()
         hidden.rename(path)
+        lock.moved_to(path / "lock")
     except BaseException:
         lock.release()
         shutil.rmtree(hidden, ignore_errors=True)

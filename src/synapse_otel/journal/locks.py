@@ -25,19 +25,18 @@ class FileLock:
     - A forked child shares every lock of its parent, so that the parent's death would go unnoticed: the child closes
       what is in `_held`, and no fork comes between opening a lock's file and noting it there (`forks`).
     - `is_locked` takes the lock for an instant, shared: whoever is refused looks whether it was only that.
-    - A file system may have no locks (Lustre and NFS can be mounted so): nothing is ever held there, and
-      `is_locked` answers that everything is, so that no living process's journal is taken for an orphan.
+    - A file system may have no locks (Lustre and NFS can be mounted so): there the file itself is the lock, created
+      by who takes it and removed by who gives it back. What a process that died has left is held for ever, so that
+      no living process's journal is taken for an orphan.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self._is_the_file = False
 
-    def acquire(self, *, optional: bool = False) -> bool:
+    def acquire(self) -> bool:
         """Take the lock; return whether it is held now.
-
-        Args:
-            optional: Whether to go on without it where the file system has no locks.
 
         Raises:
             OSError: If the file cannot be opened.
@@ -45,12 +44,13 @@ class FileLock:
         if self._fd is not None:
             return True
         with forks.held_off():
-            fd = self._fd = open_private(self._path, os.O_RDWR | os.O_CREAT)
+            fd, created = _open_or_create(self._path)
+            self._fd = fd
             _held.add(self)
         try:
             taken = _take(fd)
         except OSError:
-            taken = optional
+            taken = self._is_the_file = created
         if not taken:
             self.release()
         return taken
@@ -66,6 +66,10 @@ class FileLock:
             raise ValueError(f"the lock {self._path} is not held")
         return self._fd
 
+    def moved_to(self, path: Path) -> None:
+        """Note that the file, which is locked, is at `path` now."""
+        self._path = path
+
     def is_in_place(self) -> bool:
         """Return whether the file that is locked is the one that others find: it may have been removed before."""
         try:
@@ -77,6 +81,9 @@ class FileLock:
         """Give the lock back; a lock that is not held stays so."""
         fd, self._fd = self._fd, None
         if fd is not None:
+            if self._is_the_file:
+                self._is_the_file = False
+                remove_file(self._path)
             _unlock(fd)
             os.close(fd)
 
@@ -167,6 +174,14 @@ def remove_file(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:
         return
+
+
+def _open_or_create(path: Path) -> tuple[int, bool]:
+    while True:
+        with contextlib.suppress(FileExistsError):
+            return open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL), True
+        with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
+            return open_private(path, os.O_RDWR), False
 
 
 def _take(fd: int) -> bool:
