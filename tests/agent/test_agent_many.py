@@ -108,7 +108,7 @@ def test_runs_of_threads_are_adopted_too(collector: Collector, root: Path) -> No
         """
         assert said(plugin(killed)) == "recorded\n"
         wait_for(lambda: statuses(collector, "job-2") == ["crashed"])
-        assert collector.messages == ["left"]
+        wait_for(lambda: collector.messages == ["left"])
         wait_for(lambda: len(list(journals(root))) == 1)
 
 
