@@ -46,7 +46,7 @@ LOGGERS = ("otel_logger", "process_identity", "run_identity", "run_end", "span_s
 RULES = {
     "the journal knows nothing of OpenTelemetry, of networks, or of the rest": Rule(
         who=("journal",),
-        project=(),
+        project=("left_behind",),
         foreign=("opentelemetry", *NETWORKS),
     ),
     "the projection is pure: record types and the data model, no files, no threads, no clocks": Rule(
@@ -64,10 +64,10 @@ RULES = {
     ),
     "the loggers record into the journal; what ships is imported for a run, not with the package": Rule(
         who=LOGGERS,
-        project=("journal", "values", "secret_keys", "models", "logger", "projection.names", *LOGGERS),
+        project=("journal", "values", "secret_keys", "models", "logger", "projection.names", "left_behind", *LOGGERS),
         late=("export", "shipping", "console"),
     ),
-    "values and keys stand alone": Rule(who=("values", "secret_keys", "models"), project=()),
+    "values and keys stand alone": Rule(who=("values", "secret_keys", "models", "left_behind"), project=()),
     "the agent is known to who asks for one, and to those who show it": Rule(
         who=ANYTHING, never=("agent",), but=("shipping", "cli")
     ),
@@ -81,8 +81,8 @@ RULES = {
     "what plugins hold imports nothing that ships before it is used": Rule(
         who=("__init__", "actions", "console", "context", "environment", "logger", "step_contexts", "steps"),
         project=(
-            *("actions", "console", "context", "environment", "logger", "models", "otel_logger", "secret_keys"),
-            *("step_contexts", "steps", "values"),
+            *("actions", "console", "context", "environment", "left_behind", "logger", "models", "otel_logger"),
+            *("secret_keys", "step_contexts", "steps", "values"),
         ),
         late=("event_loop", "export.settings", "projection.redaction"),
     ),
