@@ -37,7 +37,17 @@ from synapse_otel.run_identity import new_identity
 from synapse_otel.secret_keys import SecretKeys
 from synapse_otel.span_scope import SpanScope, SpanStep
 from synapse_otel.stacktraces import stacktrace
-from synapse_otel.values import DEFAULT_LIMITS, Limits, Plain, plain, short_name, text, type_name
+from synapse_otel.values import (
+    DEFAULT_LIMITS,
+    Limits,
+    Plain,
+    numbers_at_a_glance,
+    plain,
+    plain_at_a_glance,
+    short_name,
+    text,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from synapse_otel.export.plan import ShippingPlan
@@ -67,9 +77,7 @@ _PATH_LIMITS = Limits(max_string=4096)
 _ERROR_LIMITS = Limits(max_string=8192)
 _METRICS_IN_RECORD = 1000
 _MAX_STRING = DEFAULT_LIMITS.max_string
-_MAX_ITEMS = DEFAULT_LIMITS.max_items
 _NUMBERS = frozenset({int, float, bool})
-_SCALARS = frozenset({int, float, bool, type(None)})
 _UNENCODABLE = (OverflowError, TypeError, ValueError, msgspec.MsgspecError)
 _now = time.time_ns
 
@@ -199,16 +207,16 @@ class OTelLogger(BaseLogger):
             and step is None
             and not self._is_finished
         ):
-            latest = self._metrics.get(category)
-            if latest is not None and _are_numbers(value):
+            latest, numbers = self._metrics.get(category), numbers_at_a_glance(value, _METRICS_IN_RECORD)
+            if latest is not None and numbers is not None:
                 try:
-                    self._append(rec.Metrics(_now(), *self._scope.where(), category, value))
+                    self._append(rec.Metrics(_now(), *self._scope.where(), category, numbers))
                 except _UNENCODABLE:
                     self._set_metrics(value, category, step)
                     return
-                latest.update(value)
+                latest.update(numbers)
                 if self._console is not None:
-                    self._console.set_metrics(value, category)
+                    self._console.set_metrics(numbers, category)
                 return
         self._set_metrics(value, category, step)
 
@@ -230,15 +238,15 @@ class OTelLogger(BaseLogger):
             and step is None
             and not self._renamed
             and not self._is_finished
-            and self._is_plain(data)
+            and (values := plain_at_a_glance(data, self._verdicts)) is not None
         ):
             try:
-                self._append(rec.Event(_now(), *self._scope.where(), event, level, data, file))
+                self._append(rec.Event(_now(), *self._scope.where(), event, level, values, file))
             except _UNENCODABLE:
                 self._log(level, event, data, file, step)
                 return
             if self._console is not None:
-                self._console.log(level, event, data, file, step)
+                self._console.log(level, event, values, file, step)
             return
         self._log(level, event, data, file, step)
 
@@ -266,36 +274,22 @@ class OTelLogger(BaseLogger):
 
     def log_dev_event(self, message: object, data: Mapping[str, Any] | None = None) -> None:
         """Record something for the plugin's developer, see `BaseLogger.log_dev_event`."""
+        values = plain_at_a_glance(data, self._verdicts) if type(data) is dict else None
         if (
             type(message) is str
             and len(message) <= _MAX_STRING
             and not self._is_finished
-            and (data is None or (type(data) is dict and self._is_plain(data)))
+            and (values is not None or data is None)
         ):
             try:
-                self._append(rec.DevEvent(_now(), *self._scope.where(), message, data))
+                self._append(rec.DevEvent(_now(), *self._scope.where(), message, values))
             except _UNENCODABLE:
                 self._log_dev_event(message, data)
                 return
             if self._console is not None:
-                self._console.log_dev_event(message, data)
+                self._console.log_dev_event(message, values)
             return
         self._log_dev_event(message, data)
-
-    def _is_plain(self, data: dict[Any, Any]) -> bool:
-        verdicts = self._verdicts
-        try:
-            for key, item in data.items():
-                kind = type(item)
-                if (
-                    (kind not in _SCALARS and (kind is not str or len(item) > _MAX_STRING))
-                    or type(key) is not str
-                    or verdicts[key]
-                ):
-                    return False
-        except Exception:  # noqa: BLE001  # another thread changes the dict, or a type has no hash
-            return False
-        return len(data) <= _MAX_ITEMS
 
     # -- the same for any value
 
@@ -622,16 +616,6 @@ def _resume(env: dict[str, str], name: str, settings: TelemetrySettings) -> OTel
 
 
 os.register_at_fork(after_in_child=_resumed.clear)
-
-
-def _are_numbers(value: dict[Any, Any]) -> bool:
-    try:
-        for key, item in value.items():
-            if type(item) not in _NUMBERS or type(key) is not str:
-                return False
-    except Exception:  # noqa: BLE001  # another thread changes the dict, or a type has no hash
-        return False
-    return len(value) <= _METRICS_IN_RECORD
 
 
 def _as_dict(snapshot: Plain) -> dict[str, Any]:
