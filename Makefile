@@ -53,9 +53,10 @@ dashboards: $(VENV)/test.stamp
 picture: $(VENV)/test.stamp
 	@$(VENV)/bin/python tests/backends/report_picture.py docs/report.png
 
-# The built wheel, not the checkout, with the oldest OpenTelemetry that is supported; faults have nothing to do with that.
+# The built wheel, not the checkout, with the oldest OpenTelemetry that is supported; faults and costs do not depend on that.
 test-oldest: $(OLDEST)/test.stamp
-	@$(OLDEST)/bin/python -m pytest -q --ignore=tests/sdk --ignore=tests/backends --ignore=tests/faults
+	@$(OLDEST)/bin/python -m pytest -q --ignore=tests/sdk --ignore=tests/backends --ignore=tests/faults \
+		--ignore=tests/hot_path
 
 # What goes with the Synapse SDK. Without a Python for it nothing can be tested: no failure, except in CI.
 test-synapse:
