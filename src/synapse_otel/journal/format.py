@@ -40,7 +40,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import partial
 from typing import NamedTuple
 from zlib import crc32
 
@@ -98,6 +99,9 @@ class Frame(NamedTuple):
     end: int
 
 
+_frame = partial(tuple.__new__, Frame)  # what `Frame` does, at half the cost: each record passes here
+
+
 def pack_header(identity: Identity) -> bytes:
     """Return the header of a segment that `identity` writes."""
     body = msgspec.msgpack.encode(identity)
@@ -153,9 +157,7 @@ def frames(data: bytes) -> Iterator[Frame]:
     """Yield the frames of `data`, which begins at a frame, also those behind damage."""
     offset = 0
     while True:
-        for frame in intact_frames(data, offset):
-            yield frame
-            offset = frame.end
+        offset = yield from intact_frames(data, offset)
         following = next_intact(data, offset)
         if following is None:
             return
@@ -163,19 +165,21 @@ def frames(data: bytes) -> Iterator[Frame]:
         offset = following
 
 
-def intact_frames(data: bytes, offset: int = 0) -> Iterator[Frame]:
-    """Yield the frames of `data` from `offset` on, up to the first that is not intact."""
-    unpack, last = _FRAME.unpack_from, len(data) - FRAME_OVERHEAD
+def intact_frames(data: bytes, offset: int = 0) -> Generator[Frame, None, int]:
+    """Yield the frames of `data` from `offset` on, up to the first that is not intact; return where that begins."""
+    unpack, last, length = _FRAME.unpack_from, len(data) - FRAME_OVERHEAD, len(data)
     while offset <= last:
         size, crc = unpack(data, offset)
         start = offset + FRAME_OVERHEAD
-        offset = start + size
-        if not 0 < size <= MAX_RECORD or offset > len(data):
-            return
-        payload = data[start:offset]
+        end = start + size
+        if not 0 < size <= MAX_RECORD or end > length:
+            break
+        payload = data[start:end]
         if crc32(payload) != crc:
-            return
-        yield Frame(payload, offset)
+            break
+        yield _frame((payload, end))
+        offset = end
+    return offset
 
 
 def next_intact(data: bytes, offset: int = 0) -> int | None:

@@ -217,9 +217,7 @@ def _frames(fd: int, data: bytes, base: int, *, sealed: bool) -> Iterator[fmt.Fr
     """Yield the frames of `data`, which was read at `base`, those that are damaged too where an intact one follows."""
     end = 0
     while True:
-        for frame in fmt.intact_frames(data, end):
-            yield frame
-            end = frame.end
+        end = yield from fmt.intact_frames(data, end)
         following = fmt.next_intact(data, end) if sealed or data[end : end + _CLEAN].strip(b"\0") else None
         if following is None:
             return
@@ -231,29 +229,40 @@ def _frames(fd: int, data: bytes, base: int, *, sealed: bool) -> Iterator[fmt.Fr
 
 
 def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int, until: int) -> None:
+    """Add what is in `frames`, which were read at `base`, to `batch`."""
+    entries, segment = batch.entries, batch.after.segment
     for payload, end in frames:
-        if len(batch.entries) >= max_records or batch.after.seq >= until:
-            return
         seq = batch.after.seq
+        if len(entries) >= max_records or seq >= until:
+            return
+        size = len(payload) if payload else 0
         record: Record | None = decoded(payload) if payload else None
-        if isinstance(record, SegmentOpened | Dropped):
-            record = _plausible(record, seq)
-        elif len(payload or b"") > _LONG:
+        kind, following = type(record), seq + 1  # by identity, which costs less than `isinstance` of a union
+        if record is None or kind is SegmentOpened or kind is Dropped:
+            record, following = _look_closer(batch, record)
+        elif size > _LONG:
             record = _with_short_names(record)
-        if isinstance(record, SegmentOpened):
-            following = max(seq, record.first_seq)
-            batch.missing += following - seq
-        elif isinstance(record, Dropped):
-            following = seq + sum(record.counts.values())
-        elif record is None and batch.after.offset == 0:
-            following = seq  # what is damaged here is the header or the segment's opening, no record
-        else:
-            following = seq + 1
-            batch.missing += record is None
-        batch.after = Position(batch.after.segment, base + end, following)
-        if record is not None and not isinstance(record, SegmentOpened):
-            batch.entries.append(Entry(record, seq, batch.after))
-            batch.size += len(payload or b"")
+        batch.after = after = Position(segment, base + end, following)
+        if record is not None and kind is not SegmentOpened:
+            entries.append(Entry(record, seq, after))
+            batch.size += size
+
+
+def _look_closer(batch: Batch, record: Record | None) -> tuple[Record | None, int]:
+    """Return what is damaged, or says what number comes next, as far as it is to be believed, and that number."""
+    seq = batch.after.seq
+    if isinstance(record, SegmentOpened | Dropped):
+        record = _plausible(record, seq)
+    if isinstance(record, SegmentOpened):
+        following = max(seq, record.first_seq)
+        batch.missing += following - seq
+        return record, following
+    if isinstance(record, Dropped):
+        return record, seq + sum(record.counts.values())
+    if batch.after.offset == 0:
+        return None, seq  # what is damaged here is the header or the segment's opening, no record
+    batch.missing += 1
+    return None, seq + 1
 
 
 def _plausible(record: SegmentOpened | Dropped, seq: int) -> Record | None:
@@ -264,8 +273,8 @@ def _plausible(record: SegmentOpened | Dropped, seq: int) -> Record | None:
     return Dropped(record.t, counts) if seq + sum(counts.values()) < _LAST_SEQ else None
 
 
-def _with_short_names(record: Record | None) -> Record | None:
+def _with_short_names(record: Record) -> Record:
     """Return a record with names that can stand on each of the records and samples that they name."""
     names = {name: getattr(record, name, None) for name in ("category", "name", "step")}
     long = {name: text[: fmt.MAX_NAME] for name, text in names.items() if text is not None and len(text) > fmt.MAX_NAME}
-    return msgspec.structs.replace(record, **long) if record is not None and long else record
+    return msgspec.structs.replace(record, **long) if long else record
