@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import subprocess
 import sys
@@ -123,3 +124,19 @@ def of_newer_version(segment: bytes) -> bytes:
 def contents(journal: JournalPath) -> dict[str, bytes]:
     """The files of a journal, without its locks, which are empty."""
     return {path.name: path.read_bytes() for path in journal.path.iterdir() if path.name not in {"lock", "ship.lock"}}
+
+
+def test_what_is_lost_with_the_memory_is_reported_where_no_thread_took_over(collector: Collector, root: Path) -> None:
+    """A journal that went to memory just before the run ended, while the endpoint is away, tells what went with it."""
+    collector.stop()
+    ctx = RuntimeContext.open("job-1", settings=TelemetrySettings(finish_timeout=0.0))
+    for number in range(3):
+        ctx.log_message(f"on the disk {number}")
+    journal = ctx.logger._journal
+    with journal._lock:
+        journal._degrade(journal._segment, OSError(errno.ENOSPC, "a full disk"))
+    for number in range(5):
+        ctx.log_message(f"in memory {number}")
+    ctx.logger.finish()
+    messages = ctx.report().by_kind["message"]
+    assert (messages.accepted, messages.pending, messages.dropped) == (8, 3, 5)

@@ -143,7 +143,7 @@ class AgentShipper:
         """Return what became of the records, by kind."""
         if self._instead:
             return self._instead.report()
-        found = report(self._journal, self._cursors())
+        found = report(self._journal, self._cursors(), self._journal.lost)
         if self._stopping.is_set() and not self._path.path.exists():  # the agent removed what it has delivered
             return _all_delivered(self._reported) if self._reported.accepted else self._in_total()
         self._reported = found

@@ -105,9 +105,8 @@ class Shipper:
 
     def report(self) -> DeliveryReport:
         """Return what became of the records, by kind."""
-        lost = Counter(self._journal.memory.dropped) if self._journal.memory else None
         own = self._own or Delivery(self._journal, self._plan.origin(self._journal.identity), Destination(), None)
-        return own.report(lost)
+        return own.report(self._journal.lost)
 
     def counts(self) -> dict[str, int]:
         """Return what became of the records in total, as fast as it is to say."""

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
@@ -97,6 +98,11 @@ class Journal:
             with self._lock:
                 return self.memory.pending(seq)
         return max(0, self._seq - seq)
+
+    @property
+    def lost(self) -> Counter[str]:
+        """How many records were lost from memory, by kind."""
+        return Counter(self.memory.dropped) if self.memory else Counter()
 
     def append(self, record: Record) -> None:
         """Write `record`; when this returns, it survives the process.
