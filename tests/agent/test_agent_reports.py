@@ -6,6 +6,7 @@ import errno
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -140,3 +141,4 @@ def test_what_is_lost_with_the_memory_is_reported_where_no_thread_took_over(coll
     ctx.logger.finish()
     messages = ctx.report().by_kind["message"]
     assert (messages.accepted, messages.pending, messages.dropped) == (8, 3, 5)
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("synapse-otel")])

@@ -90,6 +90,7 @@ class AgentShipper:
         self._notes = Notes(self._path)
         self.farewell: Callable[[Path, Set[str], float], None] = partial(see_off, self._place, plan)
         self._stopping = threading.Event()
+        self._taking_over = threading.Lock()  # nobody takes over from an agent when the run has ended
         self._alone_since = time.monotonic()
         self._starts: deque[float] = deque(maxlen=_MOST_STARTS)
         self._starting: subprocess.Popen[bytes] | None = None
@@ -128,7 +129,8 @@ class AgentShipper:
 
     def stop(self, timeout: float) -> None:
         """End the thread, at most after `timeout` seconds; the agent goes on with what is left."""
-        self._stopping.set()
+        with self._taking_over:
+            self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
         if self._is_left_alone():
@@ -221,16 +223,19 @@ class AgentShipper:
         return not self._go_on_alone(reason)
 
     def _go_on_alone(self, reason: str) -> bool:
-        """Ship in threads of this process from now on; return False where the agent has the journal still."""
+        """Ship in threads of this process; return False where the agent has the journal still, or the run has ended."""
         if is_locked(self._path.shipping_lock):
             self._ask("release")
             return False
-        logger.info("no agent ships the run (%s): threads of this process do", reason)
-        # A fork while a thread imports would leave the child with a lock on a module that nobody gives back.
-        with forks.held_off():
-            instead = Shipper(self._journal, self._plan, self._tick)
-        instead.start()
-        self._instead = instead
+        with self._taking_over:
+            if self._stopping.is_set():
+                return False
+            logger.info("no agent ships the run (%s): threads of this process do", reason)
+            # A fork while a thread imports would leave the child with a lock on a module that nobody gives back.
+            with forks.held_off():
+                instead = Shipper(self._journal, self._plan, self._tick)
+            instead.start()
+            self._instead = instead
         return True
 
     def _ask(self, request: Request) -> bool:
