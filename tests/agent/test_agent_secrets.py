@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,26 @@ def test_files_that_are_named_relatively_are_found_from_elsewhere(
     )
     assert given.environ == {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")}
     assert given.root == tmp_path / "runs"
+
+
+def test_an_agent_opens_no_port(collector: Collector, root: Path) -> None:
+    """Of its sockets, those to the collector, none listens; that of the collector, which is seen the same way, does."""
+    with RuntimeContext.open("job-1") as ctx:
+        assert ctx.flush(20)
+        assert listening(the_agent(root).pid) == set()
+    assert listening(os.getpid())
+
+
+def listening(pid: int) -> set[str]:
+    """The sockets of a process that listen, by their inodes."""
+    tables = [Path(f"/proc/net/{kind}").read_text().splitlines()[1:] for kind in ("tcp", "tcp6")]
+    ports = {f"socket:[{fields[9]}]" for table in tables for line in table if (fields := line.split())[3] == "0A"}
+    return {target(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()} & ports
+
+
+def target(fd: Path) -> str:
+    """What a descriptor is of; nothing where it was closed meanwhile."""
+    try:
+        return os.readlink(fd)
+    except OSError:
+        return ""
