@@ -1,18 +1,16 @@
-"""Projected items -> the bytes of an OTLP request, with the encoders of opentelemetry-exporter-otlp."""
+"""Projected items -> the bytes of an OTLP request, and what an answer says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.metrics.export import Gauge, Metric, MetricsData, ResourceMetrics, ScopeMetrics
 
+from synapse_otel.export.messages import logs_request, metrics_request, spans_request
 from synapse_otel.export.settings import Signal
 from synapse_otel.projection.metrics import Sample
 from synapse_otel.projection.resource import Origin
@@ -22,15 +20,17 @@ RESPONSES: dict[Signal, Any] = {
     "metrics": ExportMetricsServiceResponse,
     "logs": ExportLogsServiceResponse,
 }
+_REQUESTS: dict[Signal, Callable[[Sequence[Any], Origin], Any]] = {
+    "traces": spans_request,
+    "metrics": metrics_request,
+    "logs": logs_request,
+}
 _REJECTED = {"traces": "rejected_spans", "metrics": "rejected_data_points", "logs": "rejected_log_records"}
 
 
 def encode(signal: Signal, items: Sequence[Any], origin: Origin) -> bytes:
     """Return the request that carries `items`: spans, log records or samples, all from `origin`."""
-    if signal == "metrics":
-        return bytes(encode_metrics(metrics_data(items, origin)).SerializeToString(deterministic=True))
-    encoder: Callable[[Any], Any] = encode_spans if signal == "traces" else encode_logs
-    return bytes(encoder(items).SerializeToString(deterministic=True))
+    return bytes(_REQUESTS[signal](items, origin).SerializeToString(deterministic=True))
 
 
 def metrics_data(samples: Sequence[Sample], origin: Origin) -> MetricsData:

@@ -98,7 +98,7 @@ def limited(data: Pairs, own: dict[str, Any], limits: AttributeLimits) -> Kept:
     for key, value in data:
         named[_free_name(key, named, own)] = value
     room = _room(len(own), limits.count)
-    kept = dict(islice(named.items(), room)) | own
+    kept = (named if len(named) <= room else dict(islice(named.items(), room))) | own
     if limits.value_length is not None:
         kept = {key: _shortened(value, limits.value_length) for key, value in kept.items()}
     return Kept(kept, max(0, len(named) - room))
@@ -129,6 +129,8 @@ def _room(own: int, count: int) -> int:
 
 
 def _free_name(key: str, taken: Attributes, own: Attributes) -> str:
+    if key and key not in own and key not in taken and key.lower() != names.RESERVED:
+        return key
     name = names.DATA_PREFIX + key if not key or key in own or key.lower() == names.RESERVED else key
     return _unique(name, taken, own)
 

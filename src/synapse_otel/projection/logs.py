@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from synapse_otel.journal import records as rec
@@ -22,6 +23,7 @@ class LogsState(msgspec.Struct):
     steps: dict[bytes, str] = {}
 
 
+_SEVERITY = {level: SeverityNumber(number) for level, number in names.SEVERITY.items()}
 _decode = msgspec.msgpack.Decoder(LogsState).decode  # made at import, see `journal.cursor`
 
 
@@ -32,6 +34,7 @@ class LogProjection:
         self._origin = origin
         self._redact = origin.redactor.text
         self._state = _decode(state) if state else LogsState()
+        self._known = (b"", b""), origin.context(b"", b"")
 
     def snapshot(self) -> bytes:
         """Return the state, from which another projection goes on."""
@@ -122,15 +125,22 @@ class LogProjection:
         span, active = getattr(record, "span", b""), getattr(record, "active", b"")
         step = {names.STEP: self._state.steps[span]} if span in self._state.steps else {}
         uid = {names.LOG_RECORD_UID: f"{self._origin.identity.journal_id}-{seq}"}
-        kept = limited(nested(self._origin.redactor.value(data or {})), uid | step | (own or {}), self._origin.limits)
+        given = nested(self._origin.redactor.value(data)) if data else ()
+        kept = limited(given, uid | step | (own or {}), self._origin.limits)
         log_record = LogRecord(
             timestamp=record.t,
             observed_timestamp=record.t,
-            context=self._origin.context(span if step else b"", active),
+            context=self._context(span if step else b"", active),
             severity_text=level,
-            severity_number=SeverityNumber(names.SEVERITY.get(level, names.SEVERITY["info"])),
+            severity_number=_SEVERITY.get(level, SeverityNumber.INFO),
             body=body,
             attributes=shown(Kept(kept.values | uid, kept.dropped)),
             event_name=event_name,
         )
         return ReadableLogRecord(log_record, self._origin.resource, self._origin.scope)
+
+    def _context(self, span: bytes, active: bytes) -> Context:
+        """Return the context that a record belongs to, which mostly is that of the record before."""
+        if self._known[0] != (span, active):
+            self._known = (span, active), self._origin.context(span, active)
+        return self._known[1]

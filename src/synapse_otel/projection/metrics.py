@@ -64,6 +64,7 @@ class MetricsState(msgspec.Struct):
     name: str = ""
 
 
+_MEASURED = frozenset((rec.Metrics, rec.Progress, rec.RunStarted, rec.Heartbeat, rec.RunEnded, rec.ActionNamed))
 _decode = msgspec.msgpack.Decoder(MetricsState).decode  # made at import, see `journal.cursor`
 
 
@@ -88,6 +89,8 @@ class MetricProjection:
 
     def project(self, record: rec.Record, seq: int) -> list[Sample]:  # noqa: ARG002  # the shape of every projection
         """Return the samples of a record."""
+        if type(record) not in _MEASURED:
+            return []
         match record:
             case rec.Metrics():
                 return self._metrics(record)
@@ -102,9 +105,7 @@ class MetricProjection:
                 return [*self._run(record.t, 0, record.status), *self._delivery(record)]
             case rec.ActionNamed() if self._origin.is_named_by(record):
                 self._state.name = record.name
-                return []
-            case _:
-                return []
+        return []
 
     def _metrics(self, record: rec.Metrics) -> list[Sample]:
         return [

@@ -216,7 +216,8 @@ class SpanProjection:
         own: dict[str, Any],
     ) -> list[Ended]:
         span = self._span(record.span)
-        kept = limited(flat(self._origin.redactor.value(data)), own, self._origin.limits)
+        given = flat(self._origin.redactor.value(data)) if data else ()
+        kept = limited(given, own, self._origin.limits)
         span.hold(Held(name, record.t, kept.values, kept.dropped))
         if self._state.ended or span.is_full(self._origin.limits.events):
             return [hand_over(span, record.t)]
