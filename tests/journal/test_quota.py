@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journal.kit import T, dev_event, exhaustive, message, open_journal, read_all, texts, written
+from synapse_otel.journal import quota
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath, journals
 from synapse_otel.journal.locks import FileLock
@@ -300,3 +301,21 @@ def test_what_one_signal_has_delivered_and_another_has_not_can_be_dropped(tmp_pa
     dropped = enforce(tmp_path, Quota(3 * SIZE, DAY))
     assert dropped["message"] > 100
     assert usage(tmp_path) <= 3 * SIZE
+
+
+def test_what_is_being_delivered_goes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While all that would have to go is under way nothing goes, and a sweep is due again until the quota holds."""
+    monkeypatch.setattr(quota, "_AGAIN", 0.1)
+    path = journal(tmp_path, count=400, dev=1)
+    last = path.segments()[-1]
+    CursorFile(path.cursor("logs")).save(Cursor(position=Position(1, 0, 0), ends=(Position(last, 0, 390),)))
+    sweeps = quota.Sweeps(tmp_path, Quota(3 * SIZE, DAY))
+    assert (sweeps.is_due(), sweeps.sweep({})) == (False, Counter())
+    assert not sweeps.is_due()
+    time.sleep(0.15)
+    assert sweeps.is_due()
+    CursorFile(path.cursor("logs")).save(Cursor(position=Position(1, 0, 0)))
+    assert sweeps.sweep({})["message"] > 100
+    assert usage(tmp_path) <= 3 * SIZE
+    time.sleep(0.25)
+    assert not sweeps.is_due()

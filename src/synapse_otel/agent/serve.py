@@ -24,7 +24,7 @@ from synapse_otel.export.plan import ShippingPlan, shipping_plan
 from synapse_otel.export.settings import Signal, TelemetrySettings
 from synapse_otel.export.shipper import GATHER, quota_reached
 from synapse_otel.journal.directory import JournalPath, journal_of, journals
-from synapse_otel.journal.quota import enforce, was_swept_lately
+from synapse_otel.journal.quota import Sweeps, was_swept_lately
 
 TICK = 0.25
 """Seconds between two looks at the journals that are shipped."""
@@ -194,15 +194,15 @@ class Agent:
 
     def _keep_within_quota(self) -> None:
         """Sweep the journal directory when there are new segments, as the processes of the runs would without us."""
-        swept = was_swept_lately(self._place.root)
+        sweeps, swept = Sweeps(self._place.root, self._plan.quota), was_swept_lately(self._place.root)
         known: dict[JournalPath, int] = {}
         while not self._stopping:
             rung = self._rung
             ships = dict(self._fleet.ships)
             segments = {path: max(path.segments(), default=0) for path in ships}
-            if any(index > max(1, known.get(path, 0)) for path, index in segments.items()) or not swept:
-                own = {path: ship.delivery.guard for path, ship in ships.items()}
-                if dropped := enforce(self._place.root, self._plan.quota, own):
+            begun = any(index > max(1, known.get(path, 0)) for path, index in segments.items())
+            if begun or not swept or sweeps.is_due():
+                if dropped := sweeps.sweep({path: ship.delivery.guard for path, ship in ships.items()}):
                     note_everywhere(self._place.root, quota_reached(dropped))
                 swept = True
             known = segments

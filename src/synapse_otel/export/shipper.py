@@ -24,7 +24,7 @@ from synapse_otel.export.plan import ShippingPlan
 from synapse_otel.journal.cursor import Cursor, CursorFile
 from synapse_otel.journal.directory import JournalPath, journals, journals_of
 from synapse_otel.journal.locks import FileLock
-from synapse_otel.journal.quota import enforce, was_swept_lately
+from synapse_otel.journal.quota import Sweeps, was_swept_lately
 from synapse_otel.journal.writer import Journal
 from synapse_otel.models import DeliveryReport
 
@@ -230,15 +230,14 @@ class Shipper:
     def _keep_within_quota(self, own: Delivery, path: JournalPath) -> None:
         """Sweep the journal directory: at the start, unless somebody has just done so, and with each new segment."""
         root = path.run.parent
-        swept = 1 if was_swept_lately(root) else 0
+        sweeps, swept = Sweeps(root, self._plan.quota), 1 if was_swept_lately(root) else 0
         while not self._stopping:
             current = self._journal.current_segment()  # none, that is 0, once the run has ended
-            if current <= swept:
+            if current <= swept and not sweeps.is_due():
                 self._pause(0)
                 continue
             swept = current
-            dropped = enforce(root, self._plan.quota, {path: own.guard})
-            if dropped:
+            if dropped := sweeps.sweep({path: own.guard}):
                 logger.warning(quota_reached(dropped))
 
     def _daemon(self, work: Callable[[], None], name: str) -> threading.Thread:

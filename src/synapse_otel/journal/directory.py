@@ -102,7 +102,7 @@ class JournalPath:
 
     def size(self) -> int:
         """Return the bytes that the journal occupies on the disk."""
-        return sum(_size(self.path / name) for name in _names(self.path))
+        return sum(disk_size(self.path / name) for name in _names(self.path))
 
     def written(self) -> float:
         """Return when the run last wrote to the journal, in seconds since the Unix epoch; not who tries to ship it."""
@@ -262,7 +262,8 @@ def _names(path: Path) -> list[str]:
         return []
 
 
-def _size(path: Path) -> int:
+def disk_size(path: Path) -> int:
+    """Return the bytes that a file occupies on the disk; none if there is none."""
     try:
         return path.lstat().st_blocks * 512
     except OSError:

@@ -8,6 +8,7 @@ that everybody who reads the journal afterwards knows.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
@@ -16,11 +17,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from synapse_otel.journal import format as fmt
 from synapse_otel.journal.cursor import Cursor, saved_cursors
-from synapse_otel.journal.directory import JournalPath, journals, remove_abandoned
+from synapse_otel.journal.directory import JournalPath, disk_size, journals, remove_abandoned
 from synapse_otel.journal.locks import FileLock, open_private, open_to_read, remove_file, replace_file
 from synapse_otel.journal.memory import MEMORY_SEGMENT
 from synapse_otel.journal.reader import START, JournalReader, Position
@@ -29,6 +30,8 @@ from synapse_otel.journal.recovery import ending
 
 _SWEPT = ".swept"
 _SWEEP_INTERVAL = 600.0
+_AGAIN = 2.0
+"""Seconds until the next sweep where what has to go was just being delivered, each time twice as many."""
 
 Keep = Callable[[Record], bool]
 
@@ -44,6 +47,40 @@ class Quota:
     max_age: float
 
 
+class _Gone(NamedTuple):
+    """What went: bytes on the disk, and undelivered records by kind."""
+
+    freed: int
+    dropped: Counter[str] = Counter()  # noqa: RUF012  (nobody changes it)
+
+
+class Sweeps:
+    """Sweeps a journal directory, again after a while where what has to go was just being delivered.
+
+    Args:
+        root: The journal directory.
+        quota: What it may hold.
+    """
+
+    def __init__(self, root: Path, quota: Quota) -> None:
+        self._root = root
+        self._quota = quota
+        self._pause = _AGAIN
+        self._again = math.inf
+
+    def is_due(self) -> bool:
+        """Return whether it is time to repeat the last one."""
+        return time.monotonic() >= self._again
+
+    def sweep(self, own: Own) -> Counter[str]:
+        """Do as `enforce` does."""
+        dropped = enforce(self._root, self._quota, own)
+        fits = _excess(self._root, self._quota) <= 0
+        self._pause = _AGAIN if fits else min(2 * self._pause, _SWEEP_INTERVAL)
+        self._again = math.inf if fits else time.monotonic() + self._pause / 2
+        return dropped
+
+
 def enforce(root: Path, quota: Quota, own: Own = MappingProxyType({})) -> Counter[str]:
     """Make the journals under `root` fit into `quota`; return how many undelivered records were dropped, by kind.
 
@@ -52,20 +89,22 @@ def enforce(root: Path, quota: Quota, own: Own = MappingProxyType({})) -> Counte
     remove_abandoned(root)
     _note_sweep(root)
     dropped = _remove_old(root, quota.max_age)
-    excess = sum(journal.size() for journal in journals(root)) - quota.max_bytes
+    excess = _excess(root, quota)
     for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments, _drop_ended):
         for journal in _oldest_first(root) if excess > 0 else ():
             if journal in own and step in (_remove_done, _drop_ended):
                 continue  # its end may be on its way
             with _shipping(journal, own) as allowed:
-                before = journal.size()
                 for gone in step(journal) if allowed else ():
-                    dropped += gone
-                    after = journal.size()
-                    excess, before = excess - (before - after), after
+                    dropped += gone.dropped
+                    excess -= gone.freed
                     if excess <= 0:
                         return dropped
     return dropped
+
+
+def _excess(root: Path, quota: Quota) -> int:
+    return sum(journal.size() for journal in journals(root)) - quota.max_bytes
 
 
 def was_swept_lately(root: Path) -> bool:
@@ -137,41 +176,43 @@ def _seq(position: Position) -> int:
     return position.seq
 
 
-def _remove_done(journal: JournalPath) -> Iterator[Counter[str]]:
+def _remove_done(journal: JournalPath) -> Iterator[_Gone]:
     """Remove a journal that ended and that every signal has delivered."""
     positions, reader = _positions(journal), JournalReader(journal)
     with suppress(fmt.JournalError), _held(journal.writer_lock) as dead:
         begun = dead and positions and START not in positions and ending(journal).ended
         if begun and all(reader.end(position).seq == position.seq for position in positions):
+            size = journal.size()
             journal.remove()
-            yield Counter()
+            yield _Gone(size)
 
 
-def _remove_delivered_segments(journal: JournalPath) -> Iterator[Counter[str]]:
+def _remove_delivered_segments(journal: JournalPath) -> Iterator[_Gone]:
     reached = min((position.segment for position in _positions(journal)), default=0)
     for index in journal.segments()[:-1]:
         if index < reached:
+            size = disk_size(journal.segment(index))
             remove_file(journal.segment(index))
-            yield Counter()
+            yield _Gone(size)
 
 
-def _drop_dev_events(journal: JournalPath) -> Iterator[Counter[str]]:
+def _drop_dev_events(journal: JournalPath) -> Iterator[_Gone]:
     for segment in _waiting_segments(journal):
         yield _compact(journal, segment, lambda record: not isinstance(record, DevEvent))
 
 
-def _drop_segments(journal: JournalPath) -> Iterator[Counter[str]]:
+def _drop_segments(journal: JournalPath) -> Iterator[_Gone]:
     for segment in _waiting_segments(journal):
         yield _compact(journal, segment, lambda record: isinstance(record, SegmentOpened))
 
 
-def _drop_ended(journal: JournalPath) -> Iterator[Counter[str]]:
+def _drop_ended(journal: JournalPath) -> Iterator[_Gone]:
     """Remove a journal that ended and was not delivered, as where no endpoint is configured."""
     with suppress(fmt.JournalError), _held(journal.writer_lock) as dead:
         if dead and ending(journal).ended:
-            dropped = _undelivered(journal)
+            size, dropped = journal.size(), _undelivered(journal)
             journal.remove()
-            yield dropped
+            yield _Gone(size, dropped)
 
 
 def _waiting_segments(journal: JournalPath) -> list[int]:
@@ -191,23 +232,24 @@ def _under_way(cursor: Cursor) -> range:
     return range(cursor.position.segment, last + 1 if last < MEMORY_SEGMENT else cursor.position.segment + 1)
 
 
-def _compact(journal: JournalPath, segment: int, keep: Keep) -> Counter[str]:
-    """Rewrite a segment with only the records that `keep` accepts; return what went, by kind."""
+def _compact(journal: JournalPath, segment: int, keep: Keep) -> _Gone:
+    """Rewrite a segment with only the records that `keep` accepts; return what went."""
     file = journal.segment(segment)
+    size = disk_size(file)
     try:
         with os.fdopen(open_to_read(file), "rb") as source:
             written = os.fstat(source.fileno()).st_mtime_ns
             data = source.read(fmt.MAX_SEGMENT + 1)
         if len(data) > fmt.MAX_SEGMENT:
-            return Counter()  # none of ours
+            return _Gone(0)  # none of ours
         identity, start = fmt.unpack_header(data, str(file))
         content, dropped = _compacted(data[start:], keep, identity.started)
         if dropped:
             replace_file(file.with_suffix(".new"), file, fmt.pack_header(identity) + content)
             os.utime(file, ns=(written, written))  # it counts from when the run was written
     except (OSError, fmt.JournalError):
-        return Counter()
-    return dropped
+        return _Gone(0)
+    return _Gone(size - disk_size(file), dropped)
 
 
 def _compacted(data: bytes, keep: Keep, started: int) -> tuple[bytes, Counter[str]]:
