@@ -21,10 +21,12 @@ from synapse_otel.journal.directory import JournalPath
 from synapse_otel.journal.writer import Journal
 from synapse_otel.logger import (
     _LEVELS,
+    DEFAULT_CATEGORY,
     DEFAULT_PROGRESS,
     BaseLogger,
     ProgressTrack,
     StepHandle,
+    _innermost,
     check_level,
     check_mapping,
     check_progress,
@@ -78,6 +80,8 @@ _ERROR_LIMITS = Limits(max_string=8192)
 _METRICS_IN_RECORD = 1000
 _MAX_STRING = DEFAULT_LIMITS.max_string
 _NUMBERS = frozenset({int, float, bool})
+_UNSEEN = object()
+"""In place of a category's name: what the hot path has no answer to."""
 _UNENCODABLE = (OverflowError, TypeError, ValueError, msgspec.MsgspecError)
 _now = time.time_ns
 
@@ -157,6 +161,7 @@ class OTelLogger(BaseLogger):
             SecretKeys(self._settings.redaction_keys).verdicts if self._settings.redaction else _NothingSecret()
         )
         self._slots: dict[str | None, _Slot] = {}
+        self._steps: dict[StepHandle | None, str | None] = {}
         self._renamed = False
         self._rests_with = "completed", ""
         self._rested_at = -1
@@ -190,8 +195,15 @@ class OTelLogger(BaseLogger):
         self, current: float, total: float, category: str | None = None, *, step: str | None = None
     ) -> None:
         """Report progress, see `BaseLogger.set_progress`."""
-        slot = self._slots.get(category) if step is None and (category is None or type(category) is str) else None
-        if slot is not None and type(current) is int and slot.current < current < total == slot.total:
+        name: Any = category if step is None else step if category is None else _UNSEEN
+        if name is None:
+            name = self._steps.get(_innermost.get(), _UNSEEN)
+        slot = self._slots.get(name) if type(name) is str or name is None else None
+        if (
+            slot is not None
+            and (type(current) is int or type(current) is float)
+            and slot.current < current < total == slot.total
+        ):
             now = _now()
             if now < slot.due:
                 slot.current, slot.t, slot.pending = current, now, True
@@ -200,23 +212,20 @@ class OTelLogger(BaseLogger):
 
     def set_metrics(self, value: Mapping[str, Any], category: str | None = None, *, step: str | None = None) -> None:
         """Report metrics, see `BaseLogger.set_metrics`."""
-        if (
-            type(value) is dict
-            and type(category) is str
-            and len(category) <= _MAX_NAME
-            and step is None
-            and not self._is_finished
-        ):
-            latest, numbers = self._metrics.get(category), numbers_at_a_glance(value, _METRICS_IN_RECORD)
+        name: Any = category if step is None else step if category is None else _UNSEEN
+        if name is None:
+            name = self._steps.get(_innermost.get(), _UNSEEN) or DEFAULT_CATEGORY
+        if type(value) is dict and type(name) is str and len(name) <= _MAX_NAME and not self._is_finished:
+            latest, numbers = self._metrics.get(name), numbers_at_a_glance(value, _METRICS_IN_RECORD)
             if latest is not None and numbers is not None:
                 try:
-                    self._append(rec.Metrics(_now(), *self._scope.where(), category, numbers))
+                    self._append(rec.Metrics(_now(), *self._scope.where(), name, numbers))
                 except _UNENCODABLE:
                     self._set_metrics(value, category, step)
                     return
                 latest.update(numbers)
                 if self._console is not None:
-                    self._console.set_metrics(numbers, category)
+                    self._console.set_metrics(numbers, name)
                 return
         self._set_metrics(value, category, step)
 
@@ -236,17 +245,17 @@ class OTelLogger(BaseLogger):
             and type(data) is dict
             and (file is None or type(file) is str)
             and step is None
-            and not self._renamed
             and not self._is_finished
             and (values := plain_at_a_glance(data, self._verdicts)) is not None
         ):
+            named = self._named_step(None) if self._renamed else None
             try:
-                self._append(rec.Event(_now(), *self._scope.where(), event, level, values, file))
+                self._append(rec.Event(_now(), *self._scope.where(), event, level, values, file, named))
             except _UNENCODABLE:
                 self._log(level, event, data, file, step)
                 return
             if self._console is not None:
-                self._console.log(level, event, values, file, step)
+                self._console.log(level, event, values, file, named)
             return
         self._log(level, event, data, file, step)
 
@@ -259,16 +268,17 @@ class OTelLogger(BaseLogger):
         key: str | None = None,
     ) -> None:
         """Record a message to the user, see `BaseLogger.log_message`."""
-        if type(message) is str and step is key is None and not self._renamed and not self._is_finished:
+        if type(message) is str and step is key is None and not self._is_finished:
             known = _LEVELS.get(level) if type(level) is str or type(level) is LogLevel else None
             if known is not None and len(message) <= _MAX_STRING:
+                named = self._named_step(None) if self._renamed else None
                 try:
-                    self._append(rec.Message(_now(), *self._scope.where(), message, known))
+                    self._append(rec.Message(_now(), *self._scope.where(), message, known, named))
                 except _UNENCODABLE:
                     self._log_message(message, level, step, key)
                     return
                 if self._console is not None:
-                    self._console.log_message(message, known)
+                    self._console.log_message(message, known, step=named)
                 return
         self._log_message(message, level, step, key)
 
@@ -306,9 +316,11 @@ class OTelLogger(BaseLogger):
             slot.due = now + COALESCE
             slot.where = self._scope.where()
             self._write_progress(slot)
-        is_hashable = category is None or type(category) is str
-        if is_hashable and (category == name or not (self._open_steps or self._step or step)):
-            self._slots[category] = slot
+        if name is None or type(name) is str:
+            self._slots[name] = slot
+        given = category if step is None else step
+        if type(given) is str:
+            self._slots[given] = slot
         if self._console is not None:
             self._console.set_progress(current, total, name)
 
@@ -423,7 +435,15 @@ class OTelLogger(BaseLogger):
         """Name the current step without a `with`, see `BaseLogger.set_step`."""
         super().set_step(step, order)
         self._renamed = step is not None
-        self._slots.pop(None, None)
+        self._steps = {}
+
+    def get_step(self) -> str | None:
+        """The current step's name, which is kept for the hot path until a step begins, ends or is renamed."""
+        steps, innermost = self._steps, _innermost.get()  # a change meanwhile puts other ones in their place
+        name = super().get_step()
+        if innermost is None or innermost._logger is self:
+            steps[innermost] = name
+        return name
 
     def set_action(self, name: str, category: str | None = None, *, names_run: bool = False) -> None:
         """Note what the run executes: ``synapse.action`` and ``synapse.action.category`` of its span.
@@ -439,7 +459,7 @@ class OTelLogger(BaseLogger):
 
     def _on_step_start(self, step: StepHandle) -> None:
         assert isinstance(step, SpanStep)
-        self._slots.pop(None, None)
+        self._steps = {}
         around = self._scope.enter(step)
         self._append(rec.StepStarted(_now(), step.span, around, text(step.name, _NAME_LIMITS)))
         if self._console is not None:
@@ -447,7 +467,7 @@ class OTelLogger(BaseLogger):
 
     def _on_step_end(self, step: StepHandle) -> None:
         assert isinstance(step, SpanStep)
-        self._slots.pop(None, None)
+        self._steps = {}
         self._scope.leave(step)
         if self._is_finished:
             return

@@ -37,9 +37,19 @@ def set_progress(ctx: RuntimeContext, numbers: Iterable[int]) -> None:
         ctx.set_progress(number, TOTAL, "train")
 
 
+def set_progress_of_step(ctx: RuntimeContext, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        ctx.set_progress(number / TOTAL, 1.0)
+
+
 def set_metrics(ctx: RuntimeContext, numbers: Iterable[int]) -> None:
     for _ in numbers:
         ctx.set_metrics(METRICS, "train")
+
+
+def set_metrics_of_step(ctx: RuntimeContext, numbers: Iterable[int]) -> None:
+    for _ in numbers:
+        ctx.set_metrics(METRICS)
 
 
 def log(ctx: RuntimeContext, numbers: Iterable[int]) -> None:
@@ -63,7 +73,17 @@ def log_dev_event(ctx: RuntimeContext, numbers: Iterable[int]) -> None:
 
 
 CALLS: dict[str, Block] = {
-    block.__name__: block for block in (set_progress, set_metrics, log, log_nested, log_message, log_dev_event)
+    block.__name__: block
+    for block in (
+        set_progress,
+        set_progress_of_step,
+        set_metrics,
+        set_metrics_of_step,
+        log,
+        log_nested,
+        log_message,
+        log_dev_event,
+    )
 }
 
 
@@ -126,11 +146,12 @@ def main(directory: Path, count: int) -> None:
 
     gc.disable()
     block(reference, Reference())
-    for call in CALLS.values():
-        block(call, ctx)
-    fill(ctx)
-    for call in CALLS.values():
-        block(call, ctx)
+    with ctx.step("epoch"):
+        for call in CALLS.values():
+            block(call, ctx)
+        fill(ctx)
+        for call in CALLS.values():
+            block(call, ctx)
     ctx.logger.finish()
 
 

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(
 COUNT = 400
 RATIOS = {
     "set_progress": 0.48,
+    "set_progress_of_step": 0.66,
     "set_metrics": 2.54,
+    "set_metrics_of_step": 2.71,
     "log": 2.64,
     "log_nested": 4.50,
     "log_message": 1.89,
