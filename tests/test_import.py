@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import synapse_otel
+from faults.agents import end_agents
 
 SOURCE = Path(synapse_otel.__file__).parent
 PACKAGE = "synapse_otel"
 HEAVY = ("grpc", "requests", "typer", "rich", "pydantic_settings", "opentelemetry.sdk")
+SENDING = ("google.protobuf", "requests", "grpc", "opentelemetry.sdk.metrics", "opentelemetry.sdk.trace")
 ANYTHING = ("",)
 
 
@@ -205,3 +207,27 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = f"import sys, {PACKAGE}; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("shipper", "endpoint"), [("off", ""), ("thread", ""), ("agent", "http://127.0.0.1:9")])
+def test_a_process_that_sends_nothing_itself_imports_nothing_that_sends(
+    shipper: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run that is kept, or that the agent ships, opens and reports without protobuf, clients and the data model."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    monkeypatch.setenv("SYNAPSE_OTEL_SHIPPER", shipper)
+    monkeypatch.setenv("SYNAPSE_OTEL_JOURNAL_DIR", str(tmp_path))
+    monkeypatch.setenv("SYNAPSE_OTEL_AGENT_IDLE", "0")
+    monkeypatch.setenv("SYNAPSE_OTEL_FINISH_TIMEOUT", "0")
+    code = f"""if True:
+        import sys, {PACKAGE}
+        with {PACKAGE}.RuntimeContext.open("job-1") as ctx:
+            ctx.set_metrics({{"loss": 0.5}})
+            ctx.log_message("at work")
+        print(ctx.report().accepted, [name for name in {SENDING!r} if name in sys.modules])
+    """
+    try:
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    finally:
+        end_agents(tmp_path, wait=False)
+    assert result.stdout == "4 []\n"

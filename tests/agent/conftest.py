@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.kit import is_alive
-from synapse_otel.agent.state import agents
+from faults.agents import end_agents
 from synapse_otel.testing import Collector
 
 
@@ -24,9 +21,7 @@ def agent_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setenv("SYNAPSE_OTEL_SHIPPER", "agent")
     monkeypatch.setenv("SYNAPSE_OTEL_AGENT_IDLE", "0.5")
     yield
-    for agent in agents(root):
-        if is_alive(agent.pid):
-            os.kill(agent.pid, signal.SIGKILL)
+    end_agents(root, wait=False)
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ def agents(journal_dir: Path) -> list[int]:
     return [agent.pid for agent in state.agents(journal_dir)]
 
 
-def end_agents(journal_dir: Path) -> None:
-    """Wait for agents to go, and end those that have something left to do."""
-    for how in (None, signal.SIGTERM, signal.SIGKILL):
+def end_agents(journal_dir: Path, *, wait: bool = True) -> None:
+    """Wait for agents to go, unless told not to, and end those that are left, one that just starts among them."""
+    for how in (None, signal.SIGTERM, signal.SIGKILL) if wait else (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _GRACE
         told: set[int] = set()
         while _any_lives(journal_dir):

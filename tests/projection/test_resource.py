@@ -1,20 +1,12 @@
 import pytest
-from opentelemetry.sdk.resources import Resource
 
-from projection.rendering import IDENTITY, TRACE, origin_of
+from projection.rendering import TRACE, origin_of
 from synapse_otel.projection.resource import derived_id, is_span_id
 
 
 def test_resource_is_what_the_process_noted_and_its_job() -> None:
     resource = origin_of(resource={"service.name": "x", "process.pid": 7, "job_id": "of somebody else"}).resource
     assert dict(resource.attributes) == {"service.name": "x", "process.pid": 7, "job_id": "job-1"}
-
-
-def test_resource_equals_and_hashes_as_the_sdks_does() -> None:
-    resource = origin_of().resource
-    plain = Resource({**IDENTITY.resource, "job_id": "job-1"})
-    assert (resource, hash(resource)) == (plain, hash(plain))
-    assert resource != Resource({})
 
 
 def test_scope_is_this_package() -> None:

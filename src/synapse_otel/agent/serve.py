@@ -19,7 +19,7 @@ from synapse_otel.agent.notes import note_everywhere
 from synapse_otel.agent.place import AgentPlace, clear_abandoned
 from synapse_otel.agent.shipment import Step
 from synapse_otel.agent.state import AgentState, save
-from synapse_otel.export.exporters import import_clients
+from synapse_otel.export.exporters import import_what_sends
 from synapse_otel.export.plan import ShippingPlan, shipping_plan
 from synapse_otel.export.settings import Signal, TelemetrySettings
 from synapse_otel.export.shipper import GATHER, quota_reached
@@ -65,7 +65,7 @@ def serve(content: bytes, lock: int) -> None:
 
 def _agent(place: AgentPlace, settings: TelemetrySettings) -> Agent:
     plan = shipping_plan(settings)
-    import_clients(plan.signals)  # now: the package may be replaced by another version while the agent lives
+    import_what_sends(plan.signals)  # now: the package may be replaced by another version while the agent lives
     return Agent(place, plan, settings.agent_idle)
 
 

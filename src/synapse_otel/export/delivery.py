@@ -20,10 +20,7 @@ from synapse_otel.journal.reader import START, Position, Source
 from synapse_otel.journal.records import Dropped
 from synapse_otel.journal.writer import Journal
 from synapse_otel.models import Counts, DeliveryReport
-from synapse_otel.projection.logs import LogProjection
-from synapse_otel.projection.metrics import MetricProjection
 from synapse_otel.projection.resource import Origin
-from synapse_otel.projection.spans import SpanProjection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +46,19 @@ class Destination:
 
     def projection(self, signal: Signal) -> MakeProjection:
         """Return what makes the projection of `signal`."""
+        # With them comes the SDK's data model, which a process that has an agent send does without.
         match signal:
             case "traces":
+                from synapse_otel.projection.spans import SpanProjection
+
                 return SpanProjection
             case "logs":
+                from synapse_otel.projection.logs import LogProjection
+
                 return LogProjection
             case "metrics":
+                from synapse_otel.projection.metrics import MetricProjection
+
                 return partial(MetricProjection, interval=int(self.interval * 1e9))
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from synapse_otel.export.delivery import Delivery, Destination, counts
-from synapse_otel.export.exporters import import_clients
+from synapse_otel.export.exporters import import_what_sends
 from synapse_otel.export.farewell import see_off
 from synapse_otel.export.lane import Lane
 from synapse_otel.export.notices import Notices, logger
@@ -66,7 +66,7 @@ class Shipper:
         self._stopping = False
         self._own: Delivery | None = None
         self.farewell: Callable[[Path, Set[str], float], None] = partial(see_off, plan)
-        import_clients(plan.signals)
+        import_what_sends(plan.signals)
         self._thread = self._daemon(self._run, "housekeeper")
 
     def start(self) -> None:

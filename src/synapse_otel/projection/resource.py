@@ -20,20 +20,6 @@ TRACE_ID, SPAN_ID = 16, 8
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
-class _HashedOnce(Resource):
-    """A resource that is rendered as JSON for its hash once, not for every span and log record that is encoded."""
-
-    @cached_property
-    def _hash(self) -> int:
-        return super().__hash__()
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or super().__eq__(other)
-
-
 @dataclass(frozen=True)
 class Origin:
     """Who a journal's records come from, and how they are shown.
@@ -54,7 +40,7 @@ class Origin:
     def resource(self) -> Resource:
         """The resource: the attributes that the process noted when it began, and ``job_id``."""
         noted = dict(nested(self.redactor.value(self.identity.resource)))
-        return _HashedOnce({**noted, names.JOB_ID: self.job_id})
+        return Resource({**noted, names.JOB_ID: self.job_id})
 
     @cached_property
     def job_id(self) -> str:
