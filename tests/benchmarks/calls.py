@@ -1,160 +1,99 @@
-"""What a call costs the plugin: each method in a tight loop, ours beside the SDK by hand, interleaved in one run."""
+"""What a call costs the plugin: ours beside its peers, each in an environment of its own, interleaved in one run."""
 
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from contextvars import Context
-from typing import Any
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from bench import US, Variant, directory, ours, parser, percentile, table, timer_overhead, verdict
-from by_hand import by_hand
+from bench import US, directory, parser, percentile, table, timer_overhead, verdict
+from peer import PEERS, Peer, Process, running
 from receiver import receiver
 
-from synapse_otel import NoOpLogger, PluginEnvironment, RuntimeContext
+ROUNDS, CALLS_IN_BLOCK = 8, 4_000
 
-# What is called, and the median that DESIGN 7 allows in microseconds.
+
+@dataclass(frozen=True)
+class Call:
+    """A call, and the median that DESIGN 7 allows.
+
+    Attributes:
+        code: What stands in the loop.
+        budget: Microseconds.
+    """
+
+    code: str
+    budget: float
+
+
+class Cost(NamedTuple):
+    """Microseconds per call: the median, the 99th and the 99.9th percentile."""
+
+    median: float
+    p99: float
+    p999: float
+
+
 CALLS = {
-    "set_progress": ("ctx.set_progress(i, 1_000_000_000, 'train')", 0.5),
-    "set_metrics, 3 keys": ("ctx.set_metrics(metrics, 'train')", 2.0),
-    "log, 3 keys": ("ctx.log('checkpoint', data)", 2.5),
-    "log_message": ("ctx.log_message('loaded the batch number 17')", 2.0),
-    "log_dev_event, 2 keys": ("ctx.log_dev_event('cache miss', details)", 2.5),
+    "set_progress": Call("ctx.set_progress(i, 1_000_000_000, 'train')", 0.5),
+    "set_metrics": Call("ctx.set_metrics(metrics, 'train')", 2.0),
+    "log": Call("ctx.log('checkpoint', data)", 2.5),
+    "log_message": Call("ctx.log_message('loaded the batch number 17')", 2.0),
+    "log_dev_event": Call("ctx.log_dev_event('cache miss', details)", 2.5),
 }
-_ARGUMENTS = {
-    "metrics": {"loss": 0.53, "accuracy": 0.81, "lr": 0.001},
-    "data": {"epoch": 3, "loss": 0.53, "path": "model.pt"},
-    "details": {"layer": "conv1", "size": 4096},
-}
-# As timeit does it: the call stands in the loop itself, so that nothing but it is measured.
-_SINGLE = """
-def single(ctx, clock, numbers, times):
-    for i in numbers:
-        began = clock()
-        {call}
-        times.append(clock() - began)
-"""
-_BATCH = """
-def batch(ctx, clock, numbers):
-    began = clock()
-    for i in numbers:
-        {call}
-    return clock() - began
-"""
-BATCH = 250
 
 
-class Timings:
-    """What was measured of one call of one variant."""
-
-    def __init__(self) -> None:
-        self.single: list[int] = []
-        self.batches: list[float] = []
-        self.blocks_shipping = 0
-
-    def row(self, overhead: int) -> tuple[float, float, float, float]:
-        """Median, 99.9th percentile and maximum, and the mean of the fastest batch, in microseconds."""
-        ordered = sorted(self.single)
-        median = max(0, statistics.median(ordered) - overhead)
-        tail = percentile(ordered, 0.999) - overhead
-        return median / US, tail / US, ordered[-1] / US, min(self.batches) / US
-
-
-def compiled(template: str, call: str) -> Callable[..., Any]:
-    """The loop around a call."""
-    namespace: dict[str, Any] = dict(_ARGUMENTS)
-    exec(template.format(call=call), namespace)
-    return next(namespace[name] for name in ("single", "batch") if name in namespace)
-
-
-def measure(variant: Variant, call: str, first: int, count: int, timings: Timings) -> None:
-    """One block of a call: single calls for the percentiles, then batches for the mean."""
-    clock = time.perf_counter_ns
-    single, batch = compiled(_SINGLE, call), compiled(_BATCH, call)
-    variant.context.run(single, variant.target, clock, range(first, first + count), timings.single)
-    for start in range(first + count, first + 2 * count, BATCH):
-        took = variant.context.run(batch, variant.target, clock, range(start, start + BATCH))
-        timings.batches.append(took / BATCH)
-
-
-def measure_shipping(variant: Variant, call: str, first: int, count: int, timings: Timings, backlog: int) -> None:
-    """One block while the shipper has so much to do that it ships during all of it."""
-
-    def begin() -> None:
-        for number in range(backlog):
-            variant.target.log_message(f"backlog {number}")
-
-    variant.context.run(begin)
-    variant.target.flush(0)  # wakes it
-    time.sleep(0.05)
-    measure(variant, call, first, count, timings)
-    timings.blocks_shipping += not variant.target.flush(0)
-    variant.drain()
-
-
-def no_op() -> Variant:
-    """Ours without anything behind it."""
-    context = RuntimeContext(NoOpLogger(), PluginEnvironment({}), "benchmark")
-    return Variant("NoOpLogger", context, Context(), lambda: None, lambda: None)
-
-
-def run(variants: Sequence[Variant], rounds: int, count: int, backlog: int) -> dict[tuple[str, str], Timings]:
-    """All calls of all variants, in rounds; the shipping one once more, while it ships a backlog."""
-    results: dict[tuple[str, str], Timings] = {}
+def measured(processes: Sequence[Process], rounds: int, count: int) -> dict[str, dict[str, Cost]]:
+    """What each call costs each peer, in interleaved blocks of so many calls, by call and peer."""
+    times: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
     for number in range(rounds):
-        for name, (call, _) in CALLS.items():
-            for variant in variants:
-                first = 1 + number * 2 * count
-                measure(variant, call, first, count, results.setdefault((name, variant.name), Timings()))
-                variant.drain()
-        for name, (call, _) in CALLS.items():
-            shipping = next(variant for variant in variants if variant.name == "ours")
-            first = 1 + (number + rounds) * 2 * count
-            timings = results.setdefault((name, "ours, exporting"), Timings())
-            measure_shipping(shipping, call, first, count, timings, backlog)
-    return results
+        for name, call in CALLS.items():
+            for process in processes[number % len(processes) :] + processes[: number % len(processes)]:
+                if name not in process.peer.lacks:
+                    times[name, process.peer.name] += process.do("call", call=call.code, count=count)
+                    process.do("drain")
+    return by_call(times)
 
 
-def report(results: dict[tuple[str, str], Timings], rounds: int, count: int) -> None:
-    """Print everything, the ratio to by hand and the budgets."""
-    overhead = timer_overhead()
-    shipping = sum(timings.blocks_shipping for timings in results.values())
-    rows: list[list[object]] = []
-    for name, (_, budget) in CALLS.items():
-        hand = results[name, "by hand"].row(overhead)
-        for (call, variant), timings in results.items():
-            if call != name:
-                continue
-            median, tail, longest, best = timings.row(overhead)
-            ratio = hand[0] / median if median else None
-            row: list[object] = [f"{name}: {variant}", median, tail, longest, best, ratio]
-            row += [budget, verdict(median, budget)] if variant.startswith("ours") else [None, None]
-            row.append(verdict(tail, hand[1]) if variant.startswith("ours") else None)
-            rows.append(row)
-    table(
-        f"Microseconds per call on the caller's thread: {rounds} interleaved rounds of {count:,} single calls for the"
-        f" median and the\n99.9th percentile (less the clock's {overhead} ns), and of {count:,} in batches of {BATCH}"
-        " for the mean of the fastest batch.\n'ours, exporting' is the same while the thread ships a backlog, which"
-        f" lasted to the end of {shipping} of {rounds * len(CALLS)} blocks.",
-        ["call", "median", "p99.9", "max", "best mean", "x faster", "budget", "median", "p99.9 <= by hand"],
-        rows,
-    )
+def by_call(times: Mapping[tuple[str, str], Iterable[int]]) -> dict[str, dict[str, Cost]]:
+    """What the calls cost by their times, less that of the clock."""
+    overhead, costs = timer_overhead(), defaultdict[str, dict[str, Cost]](dict)
+    for (name, peer), found in times.items():
+        ordered = sorted(found)
+        values = statistics.median(ordered), percentile(ordered, 0.99), percentile(ordered, 0.999)
+        costs[name][peer] = Cost(*(max(0, value - overhead) / US for value in values))
+    return costs
+
+
+def all_calls(peers: Sequence[Peer], rounds: int = ROUNDS, count: int = CALLS_IN_BLOCK) -> dict[str, dict[str, Cost]]:
+    """Run the peers, and measure their calls."""
+    with directory() as path, receiver() as endpoint, running(peers, endpoint, path) as processes:
+        return measured(processes, rounds, count)
 
 
 def main() -> None:
     """Parse the command line and measure."""
     options = parser(__doc__)
-    options.add_argument("--rounds", type=int, default=6, help="interleaved rounds")
-    options.add_argument("--calls", type=int, default=5_000, help="single calls, and calls in batches, in a block")
-    options.add_argument("--backlog", type=int, default=20_000, help="messages to ship in the rows 'exporting'")
+    options.add_argument("--rounds", type=int, default=ROUNDS, help="interleaved rounds")
+    options.add_argument("--calls", type=int, default=CALLS_IN_BLOCK, help="calls in a block")
+    options.add_argument("--only", nargs="*", choices=[peer.name for peer in PEERS], help="which peers")
     chosen = options.parse_args()
-    with directory() as path, receiver() as endpoint:
-        variants = [by_hand(endpoint), ours("ours", path / "a", endpoint), ours("ours, offline", path / "b"), no_op()]
-        results = run(variants, chosen.rounds, chosen.calls, chosen.backlog)
-        for variant in variants:
-            variant.close()
-    report(results, chosen.rounds, chosen.calls)
+    peers = [peer for peer in PEERS if (not chosen.only or peer.name in chosen.only) and peer.environment.prepare()]
+    costs = all_calls(peers, chosen.rounds, chosen.calls)
+    rows: list[list[object]] = []
+    for name, by_peer in costs.items():
+        for peer, cost in by_peer.items():
+            budget = CALLS[name].budget if peer.startswith("ours") else None
+            rows.append([f"{name}: {peer}", *cost, budget, verdict(cost.median, budget) if budget else None])
+    table(
+        f"Microseconds per call on the caller's thread, while what is sent is sent: {chosen.rounds} interleaved rounds"
+        f"\nof {chosen.calls:,} calls (fewer of those that take more than a second), less those of the clock.",
+        ["call", "median", "p99", "p99.9", "budget", "median"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

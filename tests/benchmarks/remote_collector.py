@@ -21,11 +21,13 @@ class Arrived:
     Attributes:
         in_logs: Distinct ones, in log records.
         on_spans: Distinct ones, in the events of spans.
+        anywhere: Distinct ones, in either or as the name of a span.
         repeated: Log records that came more than once with the same id: harmless, backends drop them.
     """
 
     in_logs: int
     on_spans: int
+    anywhere: int
     repeated: int
 
 
@@ -112,9 +114,8 @@ def _answer(collector: Collector, kind: str, *arguments: Any) -> Any:
 def _arrived(collector: Collector) -> Arrived:
     logs = [record for record in collector.logs if str(record.body).startswith("message ")]
     ids = Counter(record.attributes.get("log.record.uid", index) for index, record in enumerate(logs))
-    events = (event for span in collector.spans for event in span.events if event.name == "message")
-    return Arrived(
-        in_logs=len({record.body for record in logs}),
-        on_spans=len({event.attributes["message"] for event in events}),
-        repeated=ids.total() - len(ids),
-    )
+    in_logs = {record.body for record in logs}
+    spans = collector.spans
+    on_spans = {event.attributes["message"] for span in spans for event in span.events if event.name == "message"}
+    named = {span.name for span in spans if span.name.startswith("message ")}
+    return Arrived(len(in_logs), len(on_spans), len(in_logs | on_spans | named), repeated=ids.total() - len(ids))

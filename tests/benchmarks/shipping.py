@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import directory, environment, ours, parser, table, verdict
-from by_hand import ByHand, by_hand
+from by_hand import by_hand
+from peers.hand import ByHand
 from receiver import receiver
 
 from synapse_otel import TelemetrySettings
@@ -47,7 +48,7 @@ def log_by_hand(target: ByHand, count: int) -> None:
         with target.tracer.start_as_current_span("part"):
             for number in range(first, min(first + 100, count)):
                 target.log_message(f"message {number}")
-    target.force_flush()
+    target.drain()
 
 
 def run(path: Path, endpoint: str, count: int) -> None:

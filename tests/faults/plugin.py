@@ -127,7 +127,7 @@ def finish(ctx: Any, options: dict[str, Any], warnings: Warnings) -> None:
         fields = ("accepted", "delivered", "pending", "dropped", "dead_lettered")
         account["report"] = {kind: [getattr(counts, name) for name in fields] for kind, counts in by_kind.items()}
     else:
-        ctx.finish()
+        ctx.close()
     account["warnings"] = warnings.said
     with open(options["account"], "w") as file:
         json.dump(account, file)
@@ -136,7 +136,7 @@ def finish(ctx: Any, options: dict[str, Any], warnings: Warnings) -> None:
 def open_context(options: dict[str, Any]) -> Any:
     """Open the run, ours or the one by hand."""
     if options["by_hand"]:
-        from by_hand import ByHand
+        from peers.hand import ByHand
 
         return ByHand(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"])
     from synapse_otel import RuntimeContext
