@@ -125,10 +125,13 @@ class SeriesView:
         self.last = value
         self.samples += 1
         self.integral = self.integral and isinstance(value, int)
-        if math.isfinite(value):
-            self.low, self.high = min(self.low, value), max(self.high, value)
-        else:
+        if not math.isfinite(value):
             self.not_finite += 1
+        else:
+            if value < self.low:
+                self.low = value
+            if value > self.high:
+                self.high = value
         self.keep(t, value)
 
     def keep(self, t: int, value: float) -> None:

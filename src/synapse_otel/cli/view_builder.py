@@ -90,12 +90,13 @@ class JournalFold:
         self.counts[record.kind] += 1
         if type(record) not in _OF_REST:
             self._rested = None
+        if type(record) is rec.Metrics:  # of which there may be millions
+            self._metrics(record)
+            return
         self.waterfall.take(record, seq)
         match record:
             case rec.Progress():
                 self._progress(record)
-            case rec.Metrics():
-                self._metrics(record)
             case rec.Message() | rec.Event() | rec.DevEvent():
                 self.timeline.add(record, self.steps.name(record.span))
             case rec.ExceptionRecorded():
@@ -163,7 +164,7 @@ class JournalFold:
                 series = self._new_series(record.category, key, self.identity.journal_id)
                 self.metrics[record.category, key] = series
             series.add(record.t, value)
-        if any(not_numbers(record.values)):
+        if not_numbers(record.values):
             self.timeline.add(record, self.steps.name(record.span))
 
     def _exception(self, record: rec.ExceptionRecorded) -> None:

@@ -6,7 +6,7 @@ Backends keep milliseconds: two samples of a series in the same one are moved ap
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -23,6 +23,7 @@ Instrument: TypeAlias = tuple[str, str, str]
 
 _MS = 1_000_000
 _MAX_NAME = 255
+_INT64 = 2**63
 _INVALID = re.compile(r"[^A-Za-z0-9_./-]")
 DEFAULT_INTERVAL = 60 * 1_000_000_000
 
@@ -201,18 +202,27 @@ def metric_name(key: str) -> str:
     return (names.METRIC_PREFIX + _INVALID.sub("_", key))[:_MAX_NAME]
 
 
-def numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:
-    """Yield the numbers in `values` with their dotted keys; a bool is 0 or 1."""
-    for key, value in _leaves(values):
-        if isinstance(value, int | float):
-            yield key, number(value)
+def numbers(values: Mapping[str, Any]) -> Collection[tuple[str, Number]]:
+    """Return the numbers in `values` with their dotted keys; a bool is 0 or 1."""
+    if _are_plain_numbers(values):
+        return values.items()
+    return [(key, number(value)) for key, value in _leaves(values) if isinstance(value, int | float)]
 
 
-def not_numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the values that are no numbers, with their dotted keys."""
-    for key, value in _leaves(values):
-        if not isinstance(value, int | float):
-            yield key, value
+def not_numbers(values: Mapping[str, Any]) -> Collection[tuple[str, Any]]:
+    """Return the values that are no numbers, with their dotted keys."""
+    if _are_plain_numbers(values):
+        return ()
+    return [(key, value) for key, value in _leaves(values) if not isinstance(value, int | float)]
+
+
+def _are_plain_numbers(values: Mapping[str, Any]) -> bool:
+    """Return whether there are only numbers that OTLP can express, as nearly always."""
+    for value in values.values():
+        kind = type(value)
+        if kind is not float and (kind is not int or not -_INT64 <= value < _INT64):
+            return False
+    return True
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
