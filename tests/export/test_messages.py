@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from projection.random_records import runs
 from projection.rendering import fold, origin_of
@@ -34,7 +36,18 @@ def theirs(signal: Signal, items: list[Any], origin: Origin) -> bytes:
             request = encode_logs(items)
         case _:
             request = encode_metrics(metrics_data(items, origin))
+    fill_in(request)
     return bytes(request.SerializeToString(deterministic=True))
+
+
+def fill_in(message: Any) -> None:
+    """Give attributes that are None an empty value, as the exporter does by now; older ones leave it out."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in value if isinstance(value, Sequence) else [value]:
+                fill_in(part)
+    if isinstance(message, KeyValue):
+        message.value.SetInParent()
 
 
 @pytest.mark.parametrize("signal", PROJECTIONS)
