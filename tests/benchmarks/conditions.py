@@ -6,12 +6,13 @@ import statistics
 from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from bench import US, directory, parser, table, timer_overhead, verdict
 from calls import CALLS
 from environments import OURS
-from peer import ours, running
+from peer import BY_HAND, ours, running
 from receiver import receiver
 
 ROUNDS, CALLS_IN_BLOCK = 5, 4_000
@@ -37,6 +38,18 @@ class Condition(NamedTuple):
     threads: int = 1
 
 
+class Cost(NamedTuple):
+    """Median microseconds of a call, ours and by hand."""
+
+    median: float
+    by_hand: float
+
+    @property
+    def share(self) -> float:
+        """Ours as a share of that by hand."""
+        return self.median / self.by_hand
+
+
 USUAL = [Condition(name, name, call.code) for name, call in CALLS.items()]
 VARIED = [
     Condition("set_progress, a fraction", "set_progress", "ctx.set_progress(i * 1e-9, 1.0, 'fraction')"),
@@ -57,37 +70,44 @@ def conditions(process: str) -> list[Condition]:
     return [condition._replace(name=f"{condition.name}, {process}") for condition in [*USUAL, *VARIED[1:3]]]
 
 
-def measured(versions: Sequence[str], rounds: int, count: int) -> dict[Condition, dict[str, float]]:
-    """The median microseconds of a call by condition and Python; of the three processes of a Python one at a time."""
-    times: defaultdict[tuple[Condition, str], array[int]] = defaultdict(lambda: array("q"))
+def measured(versions: Sequence[str], rounds: int, count: int) -> dict[Condition, dict[str, Cost]]:
+    """What calls cost by condition and Python, and by hand; of the processes of a Python one kind at a time."""
+    times: defaultdict[tuple[Condition, str, bool], array[int]] = defaultdict(lambda: array("q"))
     with receiver() as endpoint:
         for process, variant in PROCESSES.items():
-            peers = [ours(version, "agent", OURS[version], variant) for version in versions]
-            with directory() as path, running(peers, endpoint, path) as processes:
+            mine = [ours(version, "agent", OURS[version], variant) for version in versions]
+            hand = [replace(BY_HAND, name=f"{version} by hand", environment=OURS[version]) for version in versions]
+            with directory() as path, running([*mine, *hand], endpoint, path) as processes:
                 if process == BUSY:
                     for one in processes:
                         one.do("busy")
                 for _ in range(rounds):
                     for condition in conditions(process):
                         for one in processes:
-                            times[condition, one.peer.name] += one.do(
-                                "call", call=condition.code, count=count, threads=condition.threads
-                            )
-    overhead, medians = timer_overhead(), defaultdict[Condition, dict[str, float]](dict)
-    for (condition, version), found in times.items():
-        medians[condition][version] = max(0, statistics.median(found) - overhead) / US
-    return medians
+                            version, *by_hand = one.peer.name.split(" ", 1)
+                            key = condition, version, bool(by_hand)
+                            code = CALLS[condition.call].code if by_hand else condition.code
+                            times[key] += one.do("call", call=code, count=count, threads=condition.threads)
+                            one.do("drain")
+    overhead, costs = timer_overhead(), defaultdict[Condition, dict[str, Cost]](dict)
+    for condition, version in dict.fromkeys((condition, version) for condition, version, _ in times):
+        medians = (max(0, statistics.median(times[condition, version, hand]) - overhead) / US for hand in (False, True))
+        costs[condition][version] = Cost(*medians)
+    return costs
 
 
-def printed(medians: Mapping[Condition, Mapping[str, float]], versions: Sequence[str]) -> None:
+def printed(costs: Mapping[Condition, Mapping[str, Cost]], versions: Sequence[str]) -> None:
     """Print the table."""
     rows: list[list[object]] = []
-    for condition, by_version in medians.items():
-        budget = CALLS[condition.call].budget
-        rows.append([condition.name, *by_version.values(), budget, verdict(max(by_version.values()), budget)])
+    for condition, by_version in costs.items():
+        share, budget = max(cost.share for cost in by_version.values()), CALLS[condition.call].share
+        medians = [cost.median for cost in by_version.values()]
+        hand = [cost.by_hand for cost in by_version.values()]
+        rows.append([condition.name, *medians, *hand, share, budget, verdict(share, budget)])
     table(
-        "Ours, shipped by the agent, under conditions and by the version of Python: median microseconds per call.",
-        ["call", *versions, "budget", "medians"],
+        "Ours, shipped by the agent, under conditions and by the version of Python: median microseconds per call."
+        "\nBy hand it is the plain call, in as many threads and beside as busy ones. The largest share of it counts.",
+        ["call", *versions, *(f"hand {version}" for version in versions), "share", "budget", "share"],
         rows,
     )
 

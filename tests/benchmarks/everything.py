@@ -25,7 +25,7 @@ import shipping
 import training
 from bench import parser, table, verdict
 from environments import OURS
-from peer import PEERS, Peer
+from peer import BY_HAND, PEERS, Peer
 from picture import draw
 from receiver import receiver
 
@@ -37,8 +37,8 @@ Row: TypeAlias = tuple[str, dict[str, object]]
 """What is measured, and the figures by the peers' names."""
 
 BUDGETS = {
-    **{f"{name}, median us": call.budget for name, call in calls.CALLS.items()},
-    "training, us added to a batch": training.BUDGET,
+    **{f"{name}, share of by hand": call.share for name, call in calls.CALLS.items()},
+    "training, % slower": training.BUDGET,
 }
 
 
@@ -47,6 +47,8 @@ def cost_rows(costs: Mapping[str, Mapping[str, calls.Cost]]) -> Iterable[Row]:
     for call, by_peer in costs.items():
         for place, what in enumerate(("median", "p99", "p99.9")):
             yield f"{call}, {what} us", {peer: cost[place] for peer, cost in by_peer.items()}
+        hand = by_peer[BY_HAND.name].median
+        yield f"{call}, share of by hand", {peer: cost.median / hand for peer, cost in by_peer.items()}
 
 
 def instruction_row(name: str = "ours, offline") -> Iterable[Row]:

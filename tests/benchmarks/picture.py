@@ -9,6 +9,7 @@ import matplotlib as mpl
 from calls import CALLS, Cost
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from peer import BY_HAND
 
 OURS, PEER, BUDGET = "#c2410c", "#475569", "#16a34a"
 
@@ -22,7 +23,8 @@ def draw(costs: Mapping[str, Mapping[str, Cost]], peers: Sequence[str], file: Pa
         for panel, (call, by_peer) in zip(panels, costs.items(), strict=True):
             _panel(panel, call, by_peer, peers)
         figure.supxlabel(
-            "microseconds per call on the caller's thread: median (dot) to 99.9th percentile; green: budget"
+            "microseconds per call on the caller's thread: median (dot) to 99.9th percentile;"
+            " green: the budget of ours, a share of by hand"
         )
         figure.savefig(file, metadata={"Date": None})
 
@@ -35,7 +37,7 @@ def _panel(panel: Axes, call: str, by_peer: Mapping[str, Cost], peers: Sequence[
     panel.set_axisbelow(True)
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.tick_params(axis="y", length=0)
-    panel.axvline(CALLS[call].budget, color=BUDGET, linewidth=1, linestyle="--")
+    panel.axvline(CALLS[call].share * by_peer[BY_HAND.name].median, color=BUDGET, linewidth=1, linestyle="--")
     for place, peer in enumerate(peers):
         if peer in by_peer:
             cost, color = by_peer[peer], OURS if peer.startswith("ours") else PEER
