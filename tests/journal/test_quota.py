@@ -310,8 +310,8 @@ def test_what_is_being_delivered_goes_later(tmp_path: Path, monkeypatch: pytest.
     last = path.segments()[-1]
     CursorFile(path.cursor("logs")).save(Cursor(position=Position(1, 0, 0), ends=(Position(last, 0, 390),)))
     sweeps = quota.Sweeps(tmp_path, Quota(3 * SIZE, DAY))
-    assert (sweeps.is_due(), sweeps.sweep({})) == (False, Counter())
-    assert not sweeps.is_due()
+    for _ in range(3):  # as with segments that begin one soon after another: the wait is that after the last one
+        assert (sweeps.is_due(), sweeps.sweep({})) == (False, Counter())
     time.sleep(0.15)
     assert sweeps.is_due()
     CursorFile(path.cursor("logs")).save(Cursor(position=Position(1, 0, 0)))

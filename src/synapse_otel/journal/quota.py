@@ -73,11 +73,12 @@ class Sweeps:
         return time.monotonic() >= self._again
 
     def sweep(self, own: Own) -> Counter[str]:
-        """Do as `enforce` does."""
+        """Do as `enforce` does; what is not the repetition of another sweep is repeated soon, should that be needed."""
+        pause = self._pause if self.is_due() else _AGAIN
         dropped = enforce(self._root, self._quota, own)
         fits = _excess(self._root, self._quota) <= 0
-        self._pause = _AGAIN if fits else min(2 * self._pause, _SWEEP_INTERVAL)
-        self._again = math.inf if fits else time.monotonic() + self._pause / 2
+        self._again = math.inf if fits else time.monotonic() + pause
+        self._pause = min(2 * pause, _SWEEP_INTERVAL)
         return dropped
 
 
