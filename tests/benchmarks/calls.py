@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench import US, directory, parser, percentile, table, timer_overhead, verdict
-from peer import BY_HAND, PEERS, Peer, Process, running
+from peer import BY_HAND, PEERS, Peer, Process, prepared, running
 from receiver import receiver
 
 ROUNDS, CALLS_IN_BLOCK = 8, 4_000
@@ -90,8 +90,7 @@ def main() -> None:
         "--only", nargs="*", choices=[peer.name for peer in PEERS], help="which peers; by hand in any case"
     )
     chosen = options.parse_args()
-    wanted = {BY_HAND.name, *(chosen.only or (peer.name for peer in PEERS))}
-    peers = [peer for peer in PEERS if peer.name in wanted and peer.environment.prepare()]
+    peers = prepared([BY_HAND.name, *chosen.only] if chosen.only else ())
     costs = all_calls(peers, chosen.rounds, chosen.calls)
     rows: list[list[object]] = []
     for name, by_peer in costs.items():

@@ -21,13 +21,13 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import directory, parser, table
-from peer import AGENT, PEERS, THREAD, Peer, Process
+from peer import AGENT, THREAD, Peer, Process, prepared
 from remote_collector import RemoteCollector, remote_collector
 
 from synapse_otel.testing import Slow
 
 BURST = 100_000
-KILLS = 20
+KILLS = 10
 PATIENCE = {AGENT: 10.0}
 """Seconds in which what a killed process left may arrive: by default one, where nobody is left who could send it."""
 OUTAGE, RATE, SECONDS = 20.0, 200, 30
@@ -112,7 +112,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", nargs="*", choices=[*SCENES], default=[*SCENES], help="which scenes")
     chosen = options.parse_args()
-    peers = [peer for peer in PEERS if peer.speaks_otlp and peer.environment.prepare()]
+    peers = [peer for peer in prepared() if peer.speaks_otlp]
     rows: list[list[object]] = []
     for name in chosen.only:
         for peer in peers:

@@ -25,7 +25,7 @@ import shipping
 import training
 from bench import parser, table, verdict
 from environments import OURS
-from peer import BY_HAND, PEERS, Peer
+from peer import BY_HAND, Peer, prepared
 from picture import draw
 from receiver import receiver
 
@@ -137,7 +137,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--into", type=Path, default=DOCS, help="where benchmark.txt and benchmark.svg are written")
     chosen = options.parse_args()
-    peers = [peer for peer in PEERS if peer.environment.prepare()]
+    peers = prepared()
     versions = [version for version, environment in OURS.items() if environment.prepare()]
     found, costs = rows(peers, lambda what: print(f"Measuring {what} ...", flush=True))
     print("Measuring calls under conditions ...", flush=True)

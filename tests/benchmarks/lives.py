@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench import MIB, MS, directory, parser, table
-from peer import PEERS, Peer, Process
+from peer import Peer, Process, prepared
 from receiver import receiver
 
 ROUNDS, CALLS = 5, 20_000
@@ -63,7 +63,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=ROUNDS, help="processes of each peer")
     chosen = options.parse_args()
-    found = lives([peer for peer in PEERS if peer.environment.prepare()], chosen.rounds)
+    found = lives(prepared(), chosen.rounds)
     table(
         f"Milliseconds and MiB, medians of {chosen.rounds} processes.",
         ["peer", "import", "open", "end", "memory", "later"],

@@ -9,7 +9,7 @@ import signal
 import struct
 import subprocess
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,22 @@ PEERS = (
     Peer("wandb", "with_wandb", environment=WANDB, lacks=frozenset({"log_dev_event"})),
     Peer("mlflow", "with_mlflow", environment=MLFLOW, lacks=frozenset({"log", "log_message", "log_dev_event"})),
 )
+
+
+def prepared(names: Iterable[str] = ()) -> list[Peer]:
+    """Prepare the environments of the peers of these names, by default of all; return those for which there is one.
+
+    Raises:
+        SystemExit: There is no Python for ours.
+    """
+    wanted = [peer for peer in PEERS if not names or peer.name in names]
+    ready = {
+        environment: environment.prepare()
+        for environment in dict.fromkeys([SYNAPSE, *(peer.environment for peer in wanted)])
+    }
+    if not ready[SYNAPSE]:
+        raise SystemExit(f"the benchmark needs one of Python {', '.join(SYNAPSE.pythons)}, for the Synapse SDK")
+    return [peer for peer in wanted if ready[peer.environment]]
 
 
 class Process:

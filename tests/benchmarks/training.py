@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench import directory, parser, percentile, table, verdict
-from peer import PEERS, Peer, Process, running
+from peer import PEERS, Peer, Process, prepared, running
 from receiver import receiver
 
-ROUNDS, BATCHES = 6, 1_000
+ROUNDS, BATCHES = 6, 500
 SLOW = {"mlflow": 100}
 """Batches in a block of a peer that takes milliseconds for a call."""
 BUDGET = 1.0
@@ -85,8 +85,7 @@ def main() -> None:
     options.add_argument("--batches", type=int, default=BATCHES, help="batches in a block")
     options.add_argument("--only", nargs="*", choices=[peer.name for peer in PEERS], help="which peers")
     chosen = options.parse_args()
-    peers = [peer for peer in PEERS if (not chosen.only or peer.name in chosen.only) and peer.environment.prepare()]
-    found = slowdowns(peers, chosen.rounds, chosen.batches)
+    found = slowdowns(prepared(chosen.only or ()), chosen.rounds, chosen.batches)
     table(
         f"Microseconds per batch, medians of {chosen.rounds} blocks of {chosen.batches} batches.",
         ["peer", "a batch", "added", "+-", "CPU added", "slower, %", "budget", "slower"],
