@@ -319,3 +319,16 @@ def test_what_is_being_delivered_goes_later(tmp_path: Path, monkeypatch: pytest.
     assert usage(tmp_path) <= 3 * SIZE
     time.sleep(0.25)
     assert not sweeps.is_due()
+
+
+def test_a_repeated_sweep_drops_no_run_that_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still too much when a run has ended is delivered in a moment, or goes when there is more to come."""
+    monkeypatch.setattr(quota, "_AGAIN", 0.05)
+    path = journal(tmp_path, END, count=400, dev=1)
+    CursorFile(path.cursor("logs")).save(Cursor(position=Position(1, 0, 0)))
+    sweeps, shipped = quota.Sweeps(tmp_path, Quota(1, DAY)), {path: nullcontext()}
+    assert sweeps.sweep(shipped)["message"] > 100
+    time.sleep(0.1)
+    assert (sweeps.is_due(), sweeps.sweep({}), path.path.exists()) == (True, Counter(), True)
+    assert sweeps.sweep({})["message"]
+    assert not path.path.exists()

@@ -73,25 +73,36 @@ class Sweeps:
         return time.monotonic() >= self._again
 
     def sweep(self, own: Own) -> Counter[str]:
-        """Do as `enforce` does; what is not the repetition of another sweep is repeated soon, should that be needed."""
-        pause = self._pause if self.is_due() else _AGAIN
-        dropped = enforce(self._root, self._quota, own)
+        """Do as `enforce` does; what is not the repetition of another sweep is repeated soon, should that be needed.
+
+        A repetition drops no run that has ended meanwhile: what was under way then may be delivered now.
+        """
+        again = self.is_due()
+        pause = self._pause if again else _AGAIN
+        dropped = enforce(self._root, self._quota, own, ended=not again)
         fits = _excess(self._root, self._quota) <= 0
         self._again = math.inf if fits else time.monotonic() + pause
         self._pause = min(2 * pause, _SWEEP_INTERVAL)
         return dropped
 
 
-def enforce(root: Path, quota: Quota, own: Own = MappingProxyType({})) -> Counter[str]:
+def enforce(root: Path, quota: Quota, own: Own = MappingProxyType({}), *, ended: bool = True) -> Counter[str]:
     """Make the journals under `root` fit into `quota`; return how many undelivered records were dropped, by kind.
 
-    Journals that somebody else ships at this moment are left alone; `own` are those that the caller ships.
+    Journals that somebody else ships at this moment are left alone.
+
+    Args:
+        root: The journal directory.
+        quota: What it may hold.
+        own: The journals that the caller ships.
+        ended: Whether runs that ended and were not delivered may go as well, should nothing else be enough.
     """
     remove_abandoned(root)
     _note_sweep(root)
     dropped = _remove_old(root, quota.max_age)
     excess = _excess(root, quota)
-    for step in (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments, _drop_ended):
+    steps = (_remove_done, _remove_delivered_segments, _drop_dev_events, _drop_segments, _drop_ended)
+    for step in steps if ended else steps[:-1]:
         for journal in _oldest_first(root) if excess > 0 else ():
             if journal in own and step in (_remove_done, _drop_ended):
                 continue  # its end may be on its way
