@@ -53,7 +53,7 @@ def log_by_hand(target: ByHand, count: int) -> None:
 
 def run(path: Path, endpoint: str, count: int) -> None:
     """Log numbered messages in a run that is shipped meanwhile, and wait for the delivery."""
-    variant = ours("shipping", path, endpoint)
+    variant = ours("shipping", path, endpoint, shipper="thread")  # so that all of it is in this process
     for number in range(count):
         variant.target.log_message(f"message {number}")
     variant.drain()
