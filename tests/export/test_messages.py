@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from projection.random_records import runs
 from projection.rendering import fold, origin_of
-from synapse_otel.export.encode import encode, metrics_data
+from synapse_otel.export.encode import encode, log_record, metrics_data
 from synapse_otel.export.settings import Signal
 from synapse_otel.journal import records as rec
 from synapse_otel.projection.attributes import AttributeLimits
@@ -33,7 +33,7 @@ def theirs(signal: Signal, items: list[Any], origin: Origin) -> bytes:
         case "traces":
             request: Any = encode_spans(items)
         case "logs":
-            request = encode_logs(items)
+            request = encode_logs([log_record(item, origin) for item in items])
         case _:
             request = encode_metrics(metrics_data(items, origin))
     fill_in(request)

@@ -30,7 +30,7 @@ def test_what_is_kept_is_read_in_order() -> None:
     """Records come with their sequence numbers and positions, from any position on."""
     tail = filled([message("m00"), message("m01"), message("m02")], 10_000, first_seq=7)
     after = [Position(MEMORY_SEGMENT, 0, seq) for seq in (8, 9, 10)]
-    whole = [Entry(message(f"m0{number}"), 7 + number, after[number]) for number in range(3)]
+    whole = [Entry(message(f"m0{number}"), 7 + number, MEMORY_SEGMENT, 0, 8 + number) for number in range(3)]
     assert read(tail, 7) == Batch(after[2], whole, 0, 3 * SIZE)
     assert read(tail, 9) == Batch(after[2], whole[2:], 0, SIZE)
     assert read(tail, 10) == Batch(after[2])

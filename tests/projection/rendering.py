@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.trace import StatusCode
 
 from synapse_otel.journal import records as rec
@@ -88,17 +89,15 @@ def shown_span(span: Any) -> dict[str, Any]:
 
 def shown_log(log: Any) -> dict[str, Any]:
     """A log record as a plain dict; the span is left out where it is the run's."""
-    record = log.log_record
-    assert record.observed_timestamp == record.timestamp
     shown = {
-        "event": record.event_name,
-        "time": _seconds(record.timestamp),
-        "severity": (record.severity_text, record.severity_number.name),
-        "body": record.body,
-        "attributes": plain(record.attributes),
+        "event": log.event_name,
+        "time": _seconds(log.t),
+        "severity": (log.level, SeverityNumber(log.severity).name),
+        "body": log.body,
+        "attributes": plain(log.attributes),
     }
-    where = (record.trace_id.to_bytes(16, "big"), record.span_id.to_bytes(8, "big"))
-    return shown if where == (TRACE, ROOT) else shown | {"span": _id(record.span_id)}
+    where = (log.trace_id, log.span_id)
+    return shown if where == (TRACE, ROOT) else shown | {"span": _id(int.from_bytes(log.span_id, "big"))}
 
 
 def shown_point(sample: Any) -> tuple[Any, ...]:

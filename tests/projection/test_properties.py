@@ -188,10 +188,10 @@ def test_every_message_event_and_exception_is_one_log_record_and_one_span_event(
     told = [record for record in records if isinstance(record, SHOWN_AS_EVENT)]
     spans = fold(SpanProjection(origin), ended)
     assert Counter(event_text(event) for span in spans for event in span.events) == Counter(map(record_text, told))
-    logs = [log.log_record for log in fold(LogProjection(origin), records)]
+    logs = fold(LogProjection(origin), records)
     texts = [log.body for log in logs if log.event_name == "synapse.message"]
     assert texts == [record.text for record in told if isinstance(record, rec.Message)]
-    times = [log.timestamp for log in logs if log.event_name not in OF_OTHER_KINDS]
+    times = [log.t for log in logs if log.event_name not in OF_OTHER_KINDS]
     assert times == [record.t for record in told]
     dev_events = [record.text for record in records if isinstance(record, rec.DevEvent)]
     assert [log.body for log in logs if log.event_name == "synapse.dev_event"] == dev_events
@@ -224,7 +224,7 @@ def test_every_value_of_an_event_is_an_attribute_of_its_log_record(records: list
             (log,) = fold(LogProjection(origin), [record])
             own = {"synapse.level", "log.record.uid"} | ({"file.path"} if record.file is not None else set())
             own |= {"synapse.step"} if record.step is not None else set()
-            values = [value for key, value in log.log_record.attributes.items() if key not in own]
+            values = [value for key, value in log.attributes.items() if key not in own]
             assert len(values) == len(record.data)
 
 

@@ -106,7 +106,7 @@ class JournalTail:
 
     def _count_gap(self, before: Position, entry: Entry) -> None:
         """Tell whether the records between a position and an entry were removed, with their segments, or damaged."""
-        passed = range(max(1, before.segment), entry.after.segment)
+        passed = range(max(1, before.segment), entry.segment)
         if not all(self.path.segment(index).exists() for index in passed):
             self._removed += entry.seq - before.seq
             self._damaged -= entry.seq - before.seq

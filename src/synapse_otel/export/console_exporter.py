@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from synapse_otel.export.encode import metrics_data
+from synapse_otel.export.encode import log_record, metrics_data
 from synapse_otel.export.outcome import DELIVERED, Outcome, Verdict
 from synapse_otel.export.settings import Signal
 from synapse_otel.projection.resource import Origin
@@ -22,8 +22,11 @@ class ConsoleExporter:
 
     def encode(self, items: Sequence[Any], origin: Origin) -> bytes:
         """Return `items` as JSON."""
-        if self._signal == "metrics":
-            return metrics_data(items, origin).to_json().encode()
+        match self._signal:
+            case "metrics":
+                return metrics_data(items, origin).to_json().encode()
+            case "logs":
+                items = [log_record(item, origin) for item in items]
         return "\n".join(item.to_json() for item in items).encode()
 
     def send(self, body: bytes) -> Outcome:

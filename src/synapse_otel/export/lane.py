@@ -166,8 +166,10 @@ class Lane:
             items: list[Any] = []
             for entry in batch.entries:
                 projected = projection.project(entry.record, entry.seq)
+                if not projected:
+                    continue
                 items += projected
-                kinds[entry.record.kind] += bool(projected)
+                kinds[entry.record.kind] += 1
                 if len(items) > MAX_ITEMS and entry is not batch.entries[-1]:
                     self._ends.append(entry.after)
                     self._save()
@@ -323,12 +325,13 @@ class Lane:
         self._state = request.state
         while self._ends and self._ends[-1].seq <= self.position.seq:
             self._ends.pop()
-        for entry in request.batch.entries:
-            if isinstance(entry.record, Dropped):
-                self.passed.update(entry.record.counts)
-                self.dropped.update(entry.record.counts)
-            else:
-                self.passed[entry.record.kind] += 1
+        records = [entry.record for entry in request.batch.entries]
+        passed = Counter([record.kind for record in records])
+        if passed.pop(Dropped.kind, 0):
+            for tombstone in (record for record in records if isinstance(record, Dropped)):
+                self.passed.update(tombstone.counts)
+                self.dropped.update(tombstone.counts)
+        self.passed.update(passed)
         if request.batch.missing:
             identity = self._origin.identity
             what = f"records of the run {identity.job_id} are damaged and cannot be sent"

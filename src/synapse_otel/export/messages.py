@@ -9,40 +9,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opentelemetry._logs import SeverityNumber
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags
-from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.trace import Event, ReadableSpan
 
+from synapse_otel.projection.log_item import LogItem
 from synapse_otel.projection.metrics import Sample
-from synapse_otel.projection.resource import SPAN_ID, TRACE_ID, Origin
+from synapse_otel.projection.resource import SAMPLED, SPAN_ID, TRACE_ID, Origin
 
 
-def logs_request(records: Iterable[ReadableLogRecord], origin: Origin) -> ExportLogsServiceRequest:
+def logs_request(items: Iterable[LogItem], origin: Origin) -> ExportLogsServiceRequest:
     """Return the request that carries log records."""
     request = ExportLogsServiceRequest()
     add = _scope_of(request.resource_logs.add(), "scope_logs", origin).log_records.add
-    for record in records:
-        log = record.log_record
+    for item in items:
         message = add(
-            time_unix_nano=log.timestamp,
-            observed_time_unix_nano=log.observed_timestamp,
-            flags=int(log.trace_flags),
-            severity_text=log.severity_text,
-            severity_number=(log.severity_number or SeverityNumber.UNSPECIFIED).value,
-            event_name=log.event_name,
-            dropped_attributes_count=record.dropped_attributes,
+            time_unix_nano=item.t,
+            observed_time_unix_nano=item.t,
+            trace_id=item.trace_id,
+            span_id=item.span_id,
+            flags=SAMPLED,
+            severity_text=item.level,
+            severity_number=item.severity,
+            event_name=item.event_name,
+            dropped_attributes_count=item.dropped,
         )
-        if log.trace_id:
-            message.trace_id = log.trace_id.to_bytes(TRACE_ID, "big")
-        if log.span_id:
-            message.span_id = log.span_id.to_bytes(SPAN_ID, "big")
-        _set(message.body, log.body)
-        _add_all(message.attributes, log.attributes)
+        message.body.string_value = item.body
+        _add_all(message.attributes, item.attributes)
     return request
 
 

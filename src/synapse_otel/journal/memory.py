@@ -77,7 +77,7 @@ class MemoryTail:
                 break
             payload = self._items[seq]
             batch.after = Position(MEMORY_SEGMENT, 0, seq + 1)
-            batch.entries.append(Entry(decode(payload), seq, batch.after))
+            batch.entries.append(Entry(decode(payload), seq, MEMORY_SEGMENT, 0, seq + 1))
             batch.size += len(payload)
             if len(batch.entries) >= max_records or batch.size >= max_bytes:
                 break

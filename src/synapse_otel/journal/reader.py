@@ -51,11 +51,18 @@ START = Position()
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A record, its sequence number and the position behind it."""
+    """A record, its sequence number, and the segment, offset and number of records behind it."""
 
     record: Record
     seq: int
-    after: Position
+    segment: int
+    end: int
+    next_seq: int
+
+    @property
+    def after(self) -> Position:
+        """The position behind the record; made when it is asked for, which of few records it is."""
+        return Position(self.segment, self.end, self.next_seq)
 
 
 @dataclass(slots=True)
@@ -230,27 +237,30 @@ def _frames(fd: int, data: bytes, base: int, *, sealed: bool) -> Iterator[fmt.Fr
 
 def _take(batch: Batch, frames: Iterable[fmt.Frame], base: int, max_records: int, until: int) -> None:
     """Add what is in `frames`, which were read at `base`, to `batch`."""
-    entries, segment = batch.entries, batch.after.segment
-    for payload, end in frames:
-        seq = batch.after.seq
-        if len(entries) >= max_records or seq >= until:
-            return
-        size = len(payload) if payload else 0
-        record: Record | None = decoded(payload) if payload else None
-        kind, following = type(record), seq + 1  # by identity, which costs less than `isinstance` of a union
-        if record is None or kind is SegmentOpened or kind is Dropped:
-            record, following = _look_closer(batch, record)
-        elif size > _LONG:
-            record = _with_short_names(record)
-        batch.after = after = Position(segment, base + end, following)
-        if record is not None and kind is not SegmentOpened:
-            entries.append(Entry(record, seq, after))
-            batch.size += size
+    entries, segment, size = batch.entries, batch.after.segment, 0
+    offset, seq = batch.after.offset, batch.after.seq
+    try:
+        for payload, end in frames:
+            if len(entries) >= max_records or seq >= until:
+                break
+            content = payload or b""
+            record: Record | None = decoded(content)
+            kind, following = type(record), seq + 1  # by identity, which costs less than `isinstance` of a union
+            if record is None or kind is SegmentOpened or kind is Dropped:
+                record, following = _look_closer(batch, record, offset, seq)
+            elif len(content) > _LONG:
+                record = _with_short_names(record)
+            offset = base + end
+            if record is not None and kind is not SegmentOpened:
+                entries.append(Entry(record, seq, segment, offset, following))
+                size += len(content)
+            seq = following
+    finally:  # also where the file cannot be read any further
+        batch.after, batch.size = Position(segment, offset, seq), batch.size + size
 
 
-def _look_closer(batch: Batch, record: Record | None) -> tuple[Record | None, int]:
+def _look_closer(batch: Batch, record: Record | None, offset: int, seq: int) -> tuple[Record | None, int]:
     """Return what is damaged, or says what number comes next, as far as it is to be believed, and that number."""
-    seq = batch.after.seq
     if isinstance(record, SegmentOpened | Dropped):
         record = _plausible(record, seq)
     if isinstance(record, SegmentOpened):
@@ -259,7 +269,7 @@ def _look_closer(batch: Batch, record: Record | None) -> tuple[Record | None, in
         return record, following
     if isinstance(record, Dropped):
         return record, seq + sum(record.counts.values())
-    if batch.after.offset == 0:
+    if offset == 0:
         return None, seq  # what is damaged here is the header or the segment's opening, no record
     batch.missing += 1
     return None, seq + 1

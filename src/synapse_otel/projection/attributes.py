@@ -93,7 +93,10 @@ def limited(data: Pairs, own: dict[str, Any], limits: AttributeLimits) -> Kept:
 
     Our own keep their names and are never dropped. A plugin's attribute whose name is taken or empty, or is `level`,
     which Loki takes for the severity, is called `data.<name>`, and if there are several, `<name>#2` and so on.
+    Without any of a plugin's, what is returned may be the very mapping `own`.
     """
+    if not data and limits.value_length is None:
+        return Kept(own)
     named: dict[str, Any] = {}
     for key, value in data:
         named[_free_name(key, named, own)] = value

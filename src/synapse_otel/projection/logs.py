@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadableLogRecord
 
 from synapse_otel.journal import records as rec
 from synapse_otel.projection import names
-from synapse_otel.projection.attributes import Kept, distinct, limited, nested, shown
+from synapse_otel.projection.attributes import distinct, limited, nested
 from synapse_otel.projection.exceptions import exception_attributes
+from synapse_otel.projection.log_item import LogItem
 from synapse_otel.projection.metrics import not_numbers
 from synapse_otel.projection.resource import Origin, is_span_id
 
@@ -23,7 +21,6 @@ class LogsState(msgspec.Struct):
     steps: dict[bytes, str] = {}
 
 
-_SEVERITY = {level: SeverityNumber(number) for level, number in names.SEVERITY.items()}
 _decode = msgspec.msgpack.Decoder(LogsState).decode  # made at import, see `journal.cursor`
 
 
@@ -34,13 +31,13 @@ class LogProjection:
         self._origin = origin
         self._redact = origin.redactor.text
         self._state = _decode(state) if state else LogsState()
-        self._known = (b"", b""), origin.context(b"", b"")
+        self._known = (b"", b""), origin.ids(b"", b"")
 
     def snapshot(self) -> bytes:
         """Return the state, from which another projection goes on."""
         return msgspec.msgpack.encode(self._state)
 
-    def project(self, record: rec.Record, seq: int) -> list[ReadableLogRecord]:
+    def project(self, record: rec.Record, seq: int) -> list[LogItem]:
         """Return the log records of the record number `seq`: one or none."""
         match record:
             case rec.Message():
@@ -56,7 +53,7 @@ class LogProjection:
             case _:
                 return self._lifecycle(record, seq)
 
-    def _lifecycle(self, record: rec.Record, seq: int) -> list[ReadableLogRecord]:
+    def _lifecycle(self, record: rec.Record, seq: int) -> list[LogItem]:
         match record:
             case rec.StepStarted() if is_span_id(record.span) and record.span != self._origin.identity.span_id:
                 self._state.steps.setdefault(record.span, self._redact(record.name))
@@ -70,47 +67,51 @@ class LogProjection:
                 return [self._dropped(record, seq)]
         return []
 
-    def _run_ended(self, record: rec.RunEnded, seq: int) -> list[ReadableLogRecord]:
+    def _run_ended(self, record: rec.RunEnded, seq: int) -> list[LogItem]:
         self._state.steps.clear()
         if record.status != "crashed":
             return []
         return [self._log(record, seq, "error", names.LOG_RUN_CRASHED, self._redact(record.message))]
 
-    def _dropped(self, record: rec.Dropped, seq: int) -> ReadableLogRecord:
+    def _dropped(self, record: rec.Dropped, seq: int) -> LogItem:
         body = f"{sum(record.counts.values())} records were dropped: the journal's quota was reached"
         return self._log(record, seq, "warning", names.LOG_DROPPED, body, {names.DROPPED: record.counts})
 
-    def _message(self, record: rec.Message, seq: int) -> ReadableLogRecord:
+    def _message(self, record: rec.Message, seq: int) -> LogItem:
         text = self._redact(record.text)
-        key = {} if record.key is None else {names.MESSAGE_KEY: self._redact(record.key)}
-        return self._log(record, seq, record.level, names.LOG_MESSAGE, text, self._levelled(record) | key)
+        own = self._levelled(record)
+        if record.key is not None:
+            own[names.MESSAGE_KEY] = self._redact(record.key)
+        return self._log(record, seq, record.level, names.LOG_MESSAGE, text, own)
 
-    def _event(self, record: rec.Event, seq: int) -> ReadableLogRecord:
+    def _event(self, record: rec.Event, seq: int) -> LogItem:
         name = self._redact(record.name)
         own = self._levelled(record)
         if record.file is not None:
             own[names.FILE_PATH] = self._redact(record.file)
         return self._log(record, seq, record.level, name, name, own, record.data)
 
-    def _dev_event(self, record: rec.DevEvent, seq: int) -> ReadableLogRecord:
+    def _dev_event(self, record: rec.DevEvent, seq: int) -> LogItem:
         text = self._redact(record.text)
         return self._log(record, seq, "debug", names.LOG_DEV_EVENT, text, data=record.data)
 
-    def _metrics(self, record: rec.Metrics, seq: int) -> list[ReadableLogRecord]:
+    def _metrics(self, record: rec.Metrics, seq: int) -> list[LogItem]:
         kept = distinct(not_numbers(record.values))
         if not kept:
             return []
         own = {names.CATEGORY: self._redact(record.category)}
         return [self._log(record, seq, "info", names.LOG_METRICS, "metrics that are no numbers", own, kept)]
 
-    def _exception(self, record: rec.ExceptionRecorded, seq: int) -> ReadableLogRecord:
+    def _exception(self, record: rec.ExceptionRecorded, seq: int) -> LogItem:
         own = exception_attributes(record, self._redact)
         body = f"{own[names.EXCEPTION_TYPE]}: {own[names.EXCEPTION_MESSAGE]}"
         return self._log(record, seq, "error", names.EVENT_EXCEPTION, body, own)
 
     def _levelled(self, record: rec.Message | rec.Event) -> dict[str, Any]:
-        step = {} if record.step is None else {names.STEP: self._redact(record.step)}
-        return {names.LEVEL: record.level} | step
+        own = {names.LEVEL: record.level}
+        if record.step is not None:
+            own[names.STEP] = self._redact(record.step)
+        return own
 
     def _log(  # one place that knows what a log record is made of
         self,
@@ -121,26 +122,22 @@ class LogProjection:
         body: str,
         own: dict[str, Any] | None = None,
         data: dict[str, Any] | None = None,
-    ) -> ReadableLogRecord:
+    ) -> LogItem:
         span, active = getattr(record, "span", b""), getattr(record, "active", b"")
-        step = {names.STEP: self._state.steps[span]} if span in self._state.steps else {}
-        uid = {names.LOG_RECORD_UID: f"{self._origin.identity.journal_id}-{seq}"}
+        step = self._state.steps.get(span)
+        uid = f"{self._origin.identity.journal_id}-{seq}"
+        ours = {names.LOG_RECORD_UID: uid} if step is None else {names.LOG_RECORD_UID: uid, names.STEP: step}
+        if own:
+            ours.update(own)
         given = nested(self._origin.redactor.value(data)) if data else ()
-        kept = limited(given, uid | step | (own or {}), self._origin.limits)
-        log_record = LogRecord(
-            timestamp=record.t,
-            observed_timestamp=record.t,
-            context=self._context(span if step else b"", active),
-            severity_text=level,
-            severity_number=_SEVERITY.get(level, SeverityNumber.INFO),
-            body=body,
-            attributes=shown(Kept(kept.values | uid, kept.dropped)),
-            event_name=event_name,
-        )
-        return ReadableLogRecord(log_record, self._origin.resource, self._origin.scope)
+        attributes, dropped = limited(given, ours, self._origin.limits)
+        attributes[names.LOG_RECORD_UID] = uid  # whole, also where values are shortened
+        severity = names.SEVERITY.get(level, names.SEVERITY["info"])
+        trace_id, span_id = self._ids(b"" if step is None else span, active)
+        return LogItem(record.t, level, severity, event_name, body, attributes, trace_id, span_id, dropped)
 
-    def _context(self, span: bytes, active: bytes) -> Context:
-        """Return the context that a record belongs to, which mostly is that of the record before."""
+    def _ids(self, span: bytes, active: bytes) -> tuple[bytes, bytes]:
+        """Return the trace and the span that a record belongs to, which mostly are those of the record before."""
         if self._known[0] != (span, active):
-            self._known = (span, active), self._origin.context(span, active)
+            self._known = (span, active), self._origin.ids(span, active)
         return self._known[1]

@@ -89,7 +89,7 @@ def finished(ended: Ended, origin: Origin) -> ReadableSpan:
     """Return an ended span as the SDK's data model has it; it ends after its start and its last event."""
     span = ended.span
     is_root = span.span == origin.identity.span_id
-    attributes = limited((), span.attributes, origin.limits).values
+    attributes = limited((), dict(span.attributes), origin.limits).values
     return ReadableSpan(
         name=span.name,
         context=origin.span_context(span.span),

@@ -6,10 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from synapse_otel.journal.records import ActionNamed, Identity
 from synapse_otel.projection import names
@@ -17,7 +16,7 @@ from synapse_otel.projection.attributes import DEFAULT_LIMITS, AttributeLimits, 
 from synapse_otel.projection.redaction import Redactor
 
 TRACE_ID, SPAN_ID = 16, 8
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,13 @@ class Origin:
 
     def span_context(self, span: bytes, *, remote: bool = False) -> SpanContext:
         """Return the context of the span `span` in the trace of the run."""
-        return SpanContext(self.trace_id, _number(span), remote, _SAMPLED)
+        return SpanContext(self.trace_id, _number(span), remote, SAMPLED)
 
-    def context(self, span: bytes, active: bytes) -> Context:
-        """Return the context that a record belongs to: `active` where it is given, else `span`, else the run."""
-        context = self.span_context(span or self.identity.span_id)
-        if active:
-            foreign = SpanContext(_number(active[:TRACE_ID]), _number(active[TRACE_ID:]), False, _SAMPLED)
-            context = foreign if foreign.is_valid else context
-        return set_span_in_context(NonRecordingSpan(context), Context())
+    def ids(self, span: bytes, active: bytes) -> tuple[bytes, bytes]:
+        """Return the trace and the span of a record: those in `active` where it is given, else `span`, else the run."""
+        if len(active) == TRACE_ID + SPAN_ID and any(active[:TRACE_ID]) and any(active[TRACE_ID:]):
+            return active[:TRACE_ID], active[TRACE_ID:]
+        return self.identity.trace_id, span or self.identity.span_id
 
 
 def derived_id(origin: bytes, *parts: str | int) -> bytes:

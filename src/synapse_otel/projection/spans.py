@@ -181,7 +181,7 @@ class SpanProjection:
     # -- what happens inside
 
     def _message(self, record: rec.Message) -> list[Ended]:
-        own = {names.MESSAGE: self._redact(record.text)} | self._levelled(record)
+        own = {names.MESSAGE: self._redact(record.text), **self._levelled(record)}
         if record.key is not None:
             own[names.MESSAGE_KEY] = self._redact(record.key)
         if record.level in names.FAILURE_LEVELS:
@@ -198,8 +198,10 @@ class SpanProjection:
         return self._hold(record, name, record.data, own)
 
     def _levelled(self, record: rec.Message | rec.Event) -> dict[str, Any]:
-        step = {} if record.step is None else {names.STEP: self._redact(record.step)}
-        return {names.LEVEL: record.level} | step
+        own = {names.LEVEL: record.level}
+        if record.step is not None:
+            own[names.STEP] = self._redact(record.step)
+        return own
 
     def _exception(self, record: rec.ExceptionRecorded) -> list[Ended]:
         own = exception_attributes(record, self._redact)
