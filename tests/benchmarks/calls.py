@@ -7,13 +7,16 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
 from bench import US, directory, parser, percentile, table, timer_overhead, verdict
 from peer import BY_HAND, PEERS, Peer, Process, prepared, running
 from receiver import receiver
 
-ROUNDS, CALLS_IN_BLOCK = 8, 4_000
+ROUNDS, CALLS_IN_BLOCK = 20, 2_000
+Block: TypeAlias = "array[int]"
+"""Nanoseconds of calls, one after another."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,12 @@ class Call:
 
 
 class Cost(NamedTuple):
-    """Microseconds per call: the median, the 99th and the 99.9th percentile."""
+    """Microseconds per call: the median, the 99th and the 99.9th percentile; and the median as a share of by hand."""
 
     median: float
     p99: float
     p999: float
+    share: float
 
 
 CALLS = {
@@ -55,24 +59,35 @@ CALLS = {
 
 def measured(processes: Sequence[Process], rounds: int, count: int) -> dict[str, dict[str, Cost]]:
     """What each call costs each peer, in interleaved blocks of so many calls, by call and peer."""
-    times: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
+    times: defaultdict[tuple[str, str], list[Block]] = defaultdict(list)
     for number in range(rounds):
         for name, call in CALLS.items():
             for process in processes[number % len(processes) :] + processes[: number % len(processes)]:
                 if name not in process.peer.lacks:
-                    times[name, process.peer.name] += process.do("call", call=call.code, count=count)
+                    times[name, process.peer.name].append(process.do("call", call=call.code, count=count))
                     process.do("drain")
     return by_call(times)
 
 
-def by_call(times: Mapping[tuple[str, str], Iterable[int]]) -> dict[str, dict[str, Cost]]:
+def by_call(times: Mapping[tuple[str, str], Sequence[Block]]) -> dict[str, dict[str, Cost]]:
     """What the calls cost by their times, less that of the clock."""
     overhead, costs = timer_overhead(), defaultdict[str, dict[str, Cost]](dict)
-    for (name, peer), found in times.items():
-        ordered = sorted(found)
+    for (name, peer), blocks in times.items():
+        ordered = sorted(chain.from_iterable(blocks))
         values = statistics.median(ordered), percentile(ordered, 0.99), percentile(ordered, 0.999)
-        costs[name][peer] = Cost(*(max(0, value - overhead) / US for value in values))
+        of_by_hand = share(blocks, times[name, BY_HAND.name], overhead)
+        costs[name][peer] = Cost(*(max(0, value - overhead) / US for value in values), of_by_hand)
     return costs
+
+
+def share(blocks: Iterable[Block], by_hand: Iterable[Block], overhead: float) -> float:
+    """What a call costs as a share of by hand, the median of the rounds: the machine's speed changes between them."""
+    pairs = zip(blocks, by_hand, strict=True)
+    return statistics.median(_median(block, overhead) / _median(hand, overhead) for block, hand in pairs)
+
+
+def _median(block: Block, overhead: float) -> float:
+    return max(0, statistics.median(block) - overhead)
 
 
 def all_calls(peers: Sequence[Peer], rounds: int = ROUNDS, count: int = CALLS_IN_BLOCK) -> dict[str, dict[str, Cost]]:
@@ -95,9 +110,8 @@ def main() -> None:
     rows: list[list[object]] = []
     for name, by_peer in costs.items():
         for peer, cost in by_peer.items():
-            share = cost.median / by_peer[BY_HAND.name].median
             budget = CALLS[name].share if peer.startswith("ours") else None
-            rows.append([f"{name}: {peer}", *cost, share, budget, verdict(share, budget) if budget else None])
+            rows.append([f"{name}: {peer}", *cost, budget, verdict(cost.share, budget) if budget else None])
     table(
         f"Microseconds per call on the caller's thread, while what is sent is sent: {chosen.rounds} interleaved rounds"
         f"\nof {chosen.calls:,} calls (fewer of those that take more than a second), less those of the clock.",

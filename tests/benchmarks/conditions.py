@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from bench import US, directory, parser, table, timer_overhead, verdict
-from calls import CALLS
+from calls import CALLS, Block, share
 from environments import OURS
 from peer import BY_HAND, ours, running
 from receiver import receiver
 
-ROUNDS, CALLS_IN_BLOCK = 5, 4_000
+ROUNDS, CALLS_IN_BLOCK = 20, 1_000
 THREADS = 8
 BUSY = "beside a busy thread"
 PROCESSES = {"": "default", "in a step": "in a step", BUSY: "default"}
@@ -39,15 +39,11 @@ class Condition(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Median microseconds of a call, ours and by hand."""
+    """Median microseconds of a call, ours and by hand, and the share."""
 
     median: float
     by_hand: float
-
-    @property
-    def share(self) -> float:
-        """Ours as a share of that by hand."""
-        return self.median / self.by_hand
+    share: float
 
 
 USUAL = [Condition(name, name, call.code) for name, call in CALLS.items()]
@@ -72,7 +68,7 @@ def conditions(process: str) -> list[Condition]:
 
 def measured(versions: Sequence[str], rounds: int, count: int) -> dict[Condition, dict[str, Cost]]:
     """What calls cost by condition and Python, and by hand; of the processes of a Python one kind at a time."""
-    times: defaultdict[tuple[Condition, str, bool], array[int]] = defaultdict(lambda: array("q"))
+    times: defaultdict[tuple[Condition, str, bool], list[Block]] = defaultdict(list)
     with receiver() as endpoint:
         for process, variant in PROCESSES.items():
             mine = [ours(version, "agent", OURS[version], variant) for version in versions]
@@ -87,12 +83,13 @@ def measured(versions: Sequence[str], rounds: int, count: int) -> dict[Condition
                             version, *by_hand = one.peer.name.split(" ", 1)
                             key = condition, version, bool(by_hand)
                             code = CALLS[condition.call].code if by_hand else condition.code
-                            times[key] += one.do("call", call=code, count=count, threads=condition.threads)
+                            times[key].append(one.do("call", call=code, count=count, threads=condition.threads))
                             one.do("drain")
     overhead, costs = timer_overhead(), defaultdict[Condition, dict[str, Cost]](dict)
     for condition, version in dict.fromkeys((condition, version) for condition, version, _ in times):
-        medians = (max(0, statistics.median(times[condition, version, hand]) - overhead) / US for hand in (False, True))
-        costs[condition][version] = Cost(*medians)
+        blocks, by_hand = (times[condition, version, hand] for hand in (False, True))
+        medians = (max(0, statistics.median(chain(*found)) - overhead) / US for found in (blocks, by_hand))
+        costs[condition][version] = Cost(*medians, share(blocks, by_hand, overhead))
     return costs
 
 

@@ -25,7 +25,7 @@ import shipping
 import training
 from bench import parser, table, verdict
 from environments import OURS
-from peer import BY_HAND, Peer, prepared
+from peer import Peer, prepared
 from picture import draw
 from receiver import receiver
 
@@ -47,8 +47,7 @@ def cost_rows(costs: Mapping[str, Mapping[str, calls.Cost]]) -> Iterable[Row]:
     for call, by_peer in costs.items():
         for place, what in enumerate(("median", "p99", "p99.9")):
             yield f"{call}, {what} us", {peer: cost[place] for peer, cost in by_peer.items()}
-        hand = by_peer[BY_HAND.name].median
-        yield f"{call}, share of by hand", {peer: cost.median / hand for peer, cost in by_peer.items()}
+        yield f"{call}, share of by hand", {peer: cost.share for peer, cost in by_peer.items()}
 
 
 def instruction_row(name: str = "ours, offline") -> Iterable[Row]:
