@@ -50,6 +50,17 @@ def test_a_receiver_that_refuses_everything_costs_no_record(
     assert collector.messages == ["before"] * served + [f"message {number}" for number in range(20)]
 
 
+def test_a_receiver_that_recovers_between_two_requests_costs_no_record(collector: Collector) -> None:
+    """What refused a record, and takes the empty request that asks for the reason, is asked for the record again."""
+    with RuntimeContext.open("job-1") as ctx:
+        assert ctx.flush(10)
+        collector.fail(Status(400), times=1, signal="logs")
+        ctx.log_message("hello")
+        assert ctx.flush(10)
+        assert ctx.report().dead_lettered == 0
+    assert collector.messages == ["hello"]
+
+
 @dataclass(frozen=True)
 class Judging:
     """Answers 400 to what `words` has words about; a web page, if they begin like one."""

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -247,8 +247,11 @@ class Lane:
             self._ends.append(entries[len(entries) // 2 - 1].after)
             self._save()
             return True
-        if not request.broken and not self._is_about_content(request, outcome):
-            return False
+        if not request.broken:
+            outcome = self._confirmed(request, outcome)
+            if outcome.verdict is not Verdict.REFUSED:
+                self._request = request
+                return self._settle(request, outcome)
         if not self._answers:
             self._note_answer(outcome)
         refused: list[tuple[str, bytes]] = []
@@ -263,23 +266,25 @@ class Lane:
         self._advance(request)
         return True
 
-    def _is_about_content(self, request: Request, refusal: Outcome) -> bool:
-        """Return whether it is the record that is refused: an empty request is taken, or refused for another reason.
+    def _confirmed(self, request: Request, refusal: Outcome) -> Outcome:
+        """Return a refusal if it is about the record: an empty request is taken, or refused for another reason.
 
-        Else nothing is buried: a TLS port that gets plain HTTP, also one that spoke HTTP a moment ago, a wrong tenant
-        or path may answer 400 to everything.
+        Else nothing is buried, and it is tried again: a TLS port that gets plain HTTP, also one that spoke HTTP a
+        moment ago, a wrong tenant or path may answer 400 to everything. One that takes the empty request may have begun
+        to take them just now, so the record is sent once more.
         """
         if time.monotonic() < self._trusted_until:
-            return True
+            return refusal
         control = self._exporter.send(self._exporter.encode([], self._origin))
         if control.verdict is Verdict.DELIVERED:
-            self._served, self._trusted_until = True, time.monotonic() + _TRUST
-            return True
+            self._served = True
+            if not self._answers and (again := self._exporter.send(request.body)).verdict is Verdict.DELIVERED:
+                return again
+            self._trusted_until = time.monotonic() + _TRUST
+            return refusal
         if self._served and control.verdict is Verdict.REFUSED and control.reason != refusal.reason:
-            return True
-        self._request = request
-        self._back_off(control)
-        return False
+            return refusal
+        return replace(control, verdict=Verdict.RETRY)
 
     def _deliver_parts(
         self, items: Sequence[Any], outcome: Outcome, refused: list[tuple[str, bytes]], known: Iterator[str | None]
