@@ -12,6 +12,7 @@ import importlib
 import json
 import mmap
 import os
+import random
 import struct
 import sys
 import threading
@@ -105,25 +106,31 @@ class Worker:
         """The bytes that are resident."""
         return (int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE,)
 
-    def train(self, batches: int, *, report: bool) -> Iterable[int]:
-        """Learn so many batches, with reports or without: nanoseconds on the clock, and of CPU in all threads.
+    def train(self, pairs: int, *, report: bool) -> Iterable[int]:
+        """Learn so many pairs of batches, reporting after one of each, which chance chooses, or after none.
 
-        The CPU time is also that of what is left to send afterwards.
+        Returns the nanoseconds of the one and of the other batch of each pair, and at last those of CPU in all threads,
+        also for what was left to send.
         """
         if self._training is None:
             self._training = importlib.import_module("network").Training()
-        metrics, target = {"loss": 0.0, "accuracy": 0.0, "lr": 0.001}, self._target
-        began, computed = time.perf_counter_ns(), time.process_time_ns()
-        for number in range(1, batches + 1):
-            loss = self._training.step()
-            if report:
-                metrics["loss"], metrics["accuracy"] = loss, 1 - loss
-                target.set_progress(number, batches, "train")
-                target.set_metrics(metrics, "train")
-        took = time.perf_counter_ns() - began
+        times, computed = array("q"), time.process_time_ns()
+        for number in range(pairs):
+            first = random.random() < 0.5
+            one = self._batch(number, pairs, report=report and first)
+            other = self._batch(number, pairs, report=report and not first)
+            times.extend((one, other) if first else (other, one))
         if report:
             self.drain()
-        return took, time.process_time_ns() - computed
+        return [*times, time.process_time_ns() - computed]
+
+    def _batch(self, number: int, total: int, *, report: bool) -> int:
+        began = time.perf_counter_ns()
+        loss = self._training.step()
+        if report:
+            self._target.set_progress(number + 1, total, "train")
+            self._target.set_metrics({"loss": loss, "accuracy": 1 - loss, "lr": 0.001}, "train")
+        return time.perf_counter_ns() - began
 
     def report_until_killed(self, file: str, pause: float) -> Iterable[int]:
         """Log numbered messages until killed; the number of those whose call has returned is in the file."""
