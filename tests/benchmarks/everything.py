@@ -75,7 +75,6 @@ def training_rows(found: Mapping[str, training.Slowdown]) -> Iterable[Row]:
     yield "training, us added to a batch", {peer: one.added for peer, one in found.items()}
     yield "  standard error of that", {peer: one.error for peer, one in found.items()}
     yield "training, % slower", {peer: one.percent for peer, one in found.items()}
-    yield "training, us of CPU added", {peer: one.cpu for peer, one in found.items()}
 
 
 def delivery_rows(peers: Iterable[Peer]) -> Iterable[Row]:

@@ -1,23 +1,21 @@
 """What reporting costs a real loop: scikit-learn on its digits, progress and metrics on every batch, of each peer.
 
 Each peer learns blocks of pairs of batches in a process of its own, with a report after one of each pair, which chance
-chooses, and without any in turn. What a pair differs in is what the report adds, however fast the machine is just then.
-The CPU is that of all threads of the process, by the report, also for what is sent after a block; the speed of the
-machine is in it. A block lasts longer than the second in which records are gathered. Loops share no processor with an
-agent or a receiver here, as far as there are two.
+chooses. What a pair differs in is what the report adds to the loop, however fast the machine is just then; what is done
+in other threads meanwhile slows both. Loops share no processor with an agent or a receiver, as far as there are two.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
+from array import array
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from bench import directory, parser, percentile, table, verdict
-from peer import PEERS, Peer, Process, prepared, running
+from peer import PEERS, Peer, prepared, running
 from receiver import receiver
 
 ROUNDS, PAIRS = 4, 250
@@ -35,13 +33,11 @@ class Slowdown(NamedTuple):
         batch: Microseconds that a batch takes without.
         added: Microseconds that a batch takes longer with them.
         error: The standard error of that, from the quartiles of the pairs.
-        cpu: Microseconds of CPU that are added.
     """
 
     batch: float
     added: float
     error: float
-    cpu: float
 
     @property
     def percent(self) -> float:
@@ -49,46 +45,24 @@ class Slowdown(NamedTuple):
         return 100 * self.added / self.batch
 
 
-class Trained(NamedTuple):
-    """Microseconds of the batches of a block that reported, of the others, and of CPU by the pair."""
-
-    reported: list[float]
-    others: list[float]
-    cpu: float
-
-
-def trained(process: Process, pairs: int, *, report: bool) -> Trained:
-    """Have a block learned."""
-    *times, cpu = process.do("train", pairs=pairs, report=report)
-    microseconds = [time / US for time in times]
-    return Trained(microseconds[::2], microseconds[1::2], cpu / US / pairs)
-
-
 def slowdowns(peers: Sequence[Peer], rounds: int = ROUNDS, pairs: int = PAIRS) -> dict[str, Slowdown]:
     """What the reports add with each peer, from interleaved blocks."""
-    bare, loaded = defaultdict[str, list[Trained]](list), defaultdict[str, list[Trained]](list)
+    times: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
     with directory() as path, receiver() as endpoint, running(peers, endpoint, path) as processes:
         for process in processes:
-            trained(process, 10, report=True)
+            process.do("train", pairs=10)
         for _ in range(rounds):
             for process in random.sample(processes, len(processes)):
-                count = SLOW.get(process.peer.name, pairs)
-                bare[process.peer.name].append(trained(process, count, report=False))
-                loaded[process.peer.name].append(trained(process, count, report=True))
-    return {peer: _slowdown(bare[peer], loaded[peer]) for peer in bare}
+                times[process.peer.name] += process.do("train", pairs=SLOW.get(process.peer.name, pairs))
+                process.do("drain")
+    return {peer: _slowdown(found[::2], found[1::2]) for peer, found in times.items()}
 
 
-def _slowdown(bare: Sequence[Trained], loaded: Sequence[Trained]) -> Slowdown:
-    differences = sorted(
-        reported - other for block in loaded for reported, other in zip(block.reported, block.others, strict=True)
-    )
+def _slowdown(reported: Sequence[int], others: Sequence[int]) -> Slowdown:
+    differences = sorted(one - other for one, other in zip(reported, others, strict=True))
     spread = percentile(differences, 0.75) - percentile(differences, 0.25)
-    return Slowdown(
-        statistics.median(chain.from_iterable(block.others for block in loaded)),
-        statistics.median(differences),
-        1.25 * spread / 1.349 / len(differences) ** 0.5,
-        statistics.median(with_it.cpu - without.cpu for with_it, without in zip(loaded, bare, strict=True)),
-    )
+    error = 1.25 * spread / 1.349 / len(differences) ** 0.5
+    return Slowdown(*(time / US for time in (statistics.median(others), statistics.median(differences), error)))
 
 
 def main() -> None:
@@ -101,9 +75,9 @@ def main() -> None:
     found = slowdowns(prepared(chosen.only or ()), chosen.rounds, chosen.pairs)
     table(
         f"Microseconds per batch, medians of {chosen.rounds} blocks of {chosen.pairs} pairs of batches.",
-        ["peer", "a batch", "added", "+-", "CPU added", "slower, %", "budget", "slower"],
+        ["peer", "a batch", "added", "+-", "slower, %", "budget", "slower"],
         [
-            [name, one.batch, one.added, one.error, one.cpu, one.percent, BUDGET, verdict(one.percent, BUDGET)]
+            [name, one.batch, one.added, one.error, one.percent, BUDGET, verdict(one.percent, BUDGET)]
             for name, one in found.items()
         ],
     )
