@@ -38,7 +38,7 @@ audit:
 	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python $(PIP) install pip-audit; }
 	@.venv-audit/bin/pip-audit --progress-spinner off --strict --no-deps --disable-pip -r constraints.txt
 
-# Ours beside its peers, each in an environment of its own that is made here: docs/benchmark.txt and .svg, in half an hour.
+# Ours beside its peers, each in an environment of its own that is made here: docs/benchmark.txt and .svg, in 45 minutes.
 bench: $(VENV)/bench.stamp
 	@$(VENV)/bin/python tests/benchmarks/everything.py
 

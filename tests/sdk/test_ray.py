@@ -20,9 +20,13 @@ INSTRUMENT = str(Path(sys.executable).parent / "opentelemetry-instrument")
 
 @pytest.fixture
 def ray_env(child_env: dict[str, str], journal_dir: Path) -> dict[str, str]:
-    """Ray finds this Python, and says nothing that is not asked for."""
+    """Ray finds this Python, and says nothing that is not asked for.
+
+    Its node ends itself when one of its own processes takes more than 30 seconds to start, as on a very busy machine.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), child_env["PATH"]])
-    return {**child_env, "PATH": path, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    ray = {"ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "USAGE_STATS_ENABLED": "0", "agent_register_timeout_ms": "120000"}
+    return {**child_env, "PATH": path, **{f"RAY_{name}": value for name, value in ray.items()}}
 
 
 def run(code: str, env: dict[str, str], *command: str) -> str:
