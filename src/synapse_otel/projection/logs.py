@@ -9,6 +9,7 @@ import msgspec
 from synapse_otel.journal import records as rec
 from synapse_otel.projection import names
 from synapse_otel.projection.attributes import distinct, limited, nested
+from synapse_otel.projection.details import details
 from synapse_otel.projection.exceptions import exception_attributes
 from synapse_otel.projection.log_item import LogItem
 from synapse_otel.projection.metrics import not_numbers
@@ -79,17 +80,11 @@ class LogProjection:
 
     def _message(self, record: rec.Message, seq: int) -> LogItem:
         text = self._redact(record.text)
-        own = self._levelled(record)
-        if record.key is not None:
-            own[names.MESSAGE_KEY] = self._redact(record.key)
-        return self._log(record, seq, record.level, names.LOG_MESSAGE, text, own)
+        return self._log(record, seq, record.level, names.LOG_MESSAGE, text, details(record, self._redact))
 
     def _event(self, record: rec.Event, seq: int) -> LogItem:
         name = self._redact(record.name)
-        own = self._levelled(record)
-        if record.file is not None:
-            own[names.FILE_PATH] = self._redact(record.file)
-        return self._log(record, seq, record.level, name, name, own, record.data)
+        return self._log(record, seq, record.level, name, name, details(record, self._redact), record.data)
 
     def _dev_event(self, record: rec.DevEvent, seq: int) -> LogItem:
         text = self._redact(record.text)
@@ -106,12 +101,6 @@ class LogProjection:
         own = exception_attributes(record, self._redact)
         body = f"{own[names.EXCEPTION_TYPE]}: {own[names.EXCEPTION_MESSAGE]}"
         return self._log(record, seq, "error", names.EVENT_EXCEPTION, body, own)
-
-    def _levelled(self, record: rec.Message | rec.Event) -> dict[str, Any]:
-        own = {names.LEVEL: record.level}
-        if record.step is not None:
-            own[names.STEP] = self._redact(record.step)
-        return own
 
     def _log(  # one place that knows what a log record is made of
         self,

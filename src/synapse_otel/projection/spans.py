@@ -16,6 +16,7 @@ from opentelemetry.trace import Status, StatusCode
 from synapse_otel.journal import records as rec
 from synapse_otel.projection import names, phases
 from synapse_otel.projection.attributes import Kept, flat, limited
+from synapse_otel.projection.details import details
 from synapse_otel.projection.exceptions import exception_attributes
 from synapse_otel.projection.metrics import numbers
 from synapse_otel.projection.open_span import OK, UNSET, Ended, Held, Open, finished, hand_over
@@ -181,27 +182,16 @@ class SpanProjection:
     # -- what happens inside
 
     def _message(self, record: rec.Message) -> list[Ended]:
-        own = {names.MESSAGE: self._redact(record.text), **self._levelled(record)}
-        if record.key is not None:
-            own[names.MESSAGE_KEY] = self._redact(record.key)
+        own = {names.MESSAGE: self._redact(record.text), **details(record, self._redact)}
         if record.level in names.FAILURE_LEVELS:
             self._span(record.span).error = own[names.MESSAGE]
         return self._hold(record, names.EVENT_MESSAGE, {}, own)
 
     def _event(self, record: rec.Event) -> list[Ended]:
         name = self._redact(record.name)
-        own = self._levelled(record)
-        if record.file is not None:
-            own[names.FILE_PATH] = self._redact(record.file)
         if record.level in names.FAILURE_LEVELS:
             self._span(record.span).error = name
-        return self._hold(record, name, record.data, own)
-
-    def _levelled(self, record: rec.Message | rec.Event) -> dict[str, Any]:
-        own = {names.LEVEL: record.level}
-        if record.step is not None:
-            own[names.STEP] = self._redact(record.step)
-        return own
+        return self._hold(record, name, record.data, details(record, self._redact))
 
     def _exception(self, record: rec.ExceptionRecorded) -> list[Ended]:
         own = exception_attributes(record, self._redact)
