@@ -94,7 +94,7 @@ class ConsoleLogger(BaseLogger):
         event: str,
         data: dict[str, Any],
         file: str | None,
-        step: str | None,  # noqa: ARG002
+        step: str | None,  # noqa: ARG002  # the shape of every such method
         level: LogLevel,
     ) -> None:
         if level is LogLevel.DEBUG and not self._dev_events:
@@ -107,7 +107,7 @@ class ConsoleLogger(BaseLogger):
         elif event != "run_ended" or data:
             self._printer.event("event", f"{event}:" if data or file else event, data, file, style)
 
-    def _on_progress(self, progress: ProgressData, category: str | None) -> None:  # noqa: ARG002
+    def _on_progress(self, progress: ProgressData, category: str | None) -> None:  # noqa: ARG002  # the shape of every such method
         self._display.progress(self._tracks[category])
 
     def _on_metrics(self, category: str, metrics: dict[str, Any]) -> None:

@@ -589,7 +589,7 @@ class BaseLogger(ABC):
         """Environment variables that make a child process part of this run."""
         return {}
 
-    def set_action(self, name: str, category: str | None = None) -> None:  # noqa: B027
+    def set_action(self, name: str, category: str | None = None) -> None:  # noqa: B027  # does nothing unless it is overridden
         """The run runs this action, of a plugin of this category."""
 
     @property
@@ -633,22 +633,22 @@ class BaseLogger(ABC):
     def _log_impl(self, event: str, data: dict[str, Any], file: str | None, step: str | None, level: LogLevel) -> None:
         """Record an event: also `message`, `dev_event` and `run_ended`."""
 
-    def _on_progress(self, progress: ProgressData, category: str | None) -> None:  # noqa: B027
+    def _on_progress(self, progress: ProgressData, category: str | None) -> None:  # noqa: B027  # does nothing unless it is overridden
         """Progress was reported."""
 
-    def _on_metrics(self, category: str, metrics: dict[str, Any]) -> None:  # noqa: B027
+    def _on_metrics(self, category: str, metrics: dict[str, Any]) -> None:  # noqa: B027  # does nothing unless it is overridden
         """Metrics were reported; `metrics` has the latest of every key of the category."""
 
-    def _on_step_start(self, step: StepHandle) -> None:  # noqa: B027
+    def _on_step_start(self, step: StepHandle) -> None:  # noqa: B027  # does nothing unless it is overridden
         """A step was entered and is the current one."""
 
-    def _on_step_end(self, step: StepHandle) -> None:  # noqa: B027
+    def _on_step_end(self, step: StepHandle) -> None:  # noqa: B027  # does nothing unless it is overridden
         """A step was left; it has its final status."""
 
-    def _on_finish(self) -> None:  # noqa: B027
+    def _on_finish(self) -> None:  # noqa: B027  # does nothing unless it is overridden
         """The run has ended; called once, with `_status` and `_error` set."""
 
-    def leave_context(self) -> None:  # noqa: B027
+    def leave_context(self) -> None:  # noqa: B027  # does nothing unless it is overridden
         """Let the running context be as it was before the run: for one that is finished in another thread."""
 
     # -- for subclasses

@@ -136,7 +136,7 @@ class BaseStep(ABC, Generic[C]):
             What was done. A result without success fails the workflow, as an exception does.
         """
 
-    def can_skip(self, context: C) -> bool:  # noqa: ARG002
+    def can_skip(self, context: C) -> bool:  # noqa: ARG002  # the shape of every such method
         """Whether there is nothing to do."""
         return False
 

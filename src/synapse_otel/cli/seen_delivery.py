@@ -63,7 +63,7 @@ class SeenDelivery:
 class _Nothing:
     """A journal with no records behind any position."""
 
-    def read(self, position: Position, max_records: int, max_bytes: int, until: int = FOREVER) -> Batch:  # noqa: ARG002
+    def read(self, position: Position, max_records: int, max_bytes: int, until: int = FOREVER) -> Batch:  # noqa: ARG002  # the shape of every such method
         return Batch(after=position)
 
 

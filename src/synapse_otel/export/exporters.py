@@ -67,10 +67,10 @@ def import_what_sends(settings: dict[Signal, SignalSettings]) -> None:
         _import_grpc()
     if "http/protobuf" in protocols:
         # The first look-up of a host and the first request import these.
-        import encodings.idna  # noqa: F401
-        import netrc  # noqa: F401
+        import encodings.idna  # noqa: F401  # for what it brings along
+        import netrc  # noqa: F401  # for what it brings along
 
-        import synapse_otel.export.http  # noqa: F401
+        import synapse_otel.export.http  # noqa: F401  # for what it brings along
 
 
 def _import_grpc() -> None:
@@ -78,7 +78,7 @@ def _import_grpc() -> None:
     # given when it was imported. This one is its default by its documentation; what is to be known, our log says once.
     ours = "GRPC_VERBOSITY" not in os.environ
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    import synapse_otel.export.grpc  # noqa: F401
+    import synapse_otel.export.grpc  # noqa: F401  # for what it brings along
 
     if ours:
         del os.environ["GRPC_VERBOSITY"]

@@ -34,7 +34,7 @@ def instrument_context(cls: type, base_logger: Callable[[], type], patches: Patc
     def knowing_its_logger(original: Function) -> Function:
         return inside(original, lambda *_, **__: nullcontext(), lambda _entered, _result, ctx, *_, **__: know(ctx))
 
-    def __getstate__(ctx: Any) -> Any:  # noqa: N807
+    def __getstate__(ctx: Any) -> Any:  # noqa: N807  # becomes a method
         state = object.__getstate__(ctx)
         if getattr(type(ctx), "__setstate__", None) is not __setstate__:
             return state  # one that does not know what we would add
@@ -46,7 +46,7 @@ def instrument_context(cls: type, base_logger: Callable[[], type], patches: Patc
                 return (attributes, slots) if slots else attributes
         return state
 
-    def __setstate__(ctx: Any, state: Any) -> None:  # noqa: N807
+    def __setstate__(ctx: Any, state: Any) -> None:  # noqa: N807  # becomes a method
         attributes, slots = _parts(state)
         vars(ctx).update({key: value for key, value in attributes.items() if key != _CARRIED})
         for name, value in slots.items():

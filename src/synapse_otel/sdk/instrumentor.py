@@ -43,7 +43,7 @@ class SynapseInstrumentor(BaseInstrumentor):
                 register_post_import_hook(self._instrument_module, module)
         _open_run_of_process()
 
-    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002
+    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002  # the shape of every such method
         from synapse_otel.sdk.runs import runs
 
         if self._patches is not None:
@@ -117,7 +117,7 @@ def _pipeline(module: Any, patches: Patches) -> None:
 def _ray_pipeline(module: Any, patches: Patches) -> None:
     from synapse_otel.sdk.actions import instrument_pipeline
 
-    def entrypoints(pipeline: Any, entrypoints: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG001
+    def entrypoints(pipeline: Any, entrypoints: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG001  # the shape of every such function
         return entrypoints
 
     instrument_pipeline(module._PipelineExecutorActor, "run_pipeline", entrypoints, patches)

@@ -60,7 +60,7 @@ def set_metrics(run: Run, logger: object, value: Any, step: Any = None) -> None:
     run.core.set_metrics(value, category)
 
 
-def log_metric(run: Run, logger: object, category: Any, key: Any, value: Any, **metrics: Any) -> None:  # noqa: ARG001
+def log_metric(run: Run, logger: object, category: Any, key: Any, value: Any, **metrics: Any) -> None:  # noqa: ARG001  # the shape of every such function
     """Samples of several metrics, of which the first is named apart."""
     _samples(run, category, key, value, metrics)
 
@@ -98,7 +98,7 @@ def message_at(level: str) -> Report:
     return report
 
 
-def debug(run: Run, logger: object, message: Any) -> None:  # noqa: ARG001
+def debug(run: Run, logger: object, message: Any) -> None:  # noqa: ARG001  # the shape of every such function
     """A message that the SDK does not show to users."""
     run.core.log_dev_event(message)
 
@@ -158,14 +158,14 @@ def _meant_message(run: Run, logger: object, level: Any, data: Mapping[str, Any]
     return True
 
 
-def _meant_debug(run: Run, logger: object, level: Any, data: Mapping[str, Any], file: Any, step: Any) -> bool:  # noqa: ARG001
+def _meant_debug(run: Run, logger: object, level: Any, data: Mapping[str, Any], file: Any, step: Any) -> bool:  # noqa: ARG001  # the shape of every such function
     if data.keys() != {"content"} or file is not None:
         return False
     run.core.log_dev_event(data["content"])
     return True
 
 
-def _meant_dev_event(run: Run, logger: object, level: Any, data: Mapping[str, Any], file: Any, step: Any) -> bool:  # noqa: ARG001
+def _meant_dev_event(run: Run, logger: object, level: Any, data: Mapping[str, Any], file: Any, step: Any) -> bool:  # noqa: ARG001  # the shape of every such function
     details = data.get("data")
     if data.keys() != {"message", "data"} or file is not None or not isinstance(details, Mapping | None):
         return False
@@ -173,7 +173,7 @@ def _meant_dev_event(run: Run, logger: object, level: Any, data: Mapping[str, An
     return True
 
 
-def _meant_metric(run: Run, logger: object, level: Any, data: Mapping[str, Any], file: Any, step: Any) -> bool:  # noqa: ARG001
+def _meant_metric(run: Run, logger: object, level: Any, data: Mapping[str, Any], file: Any, step: Any) -> bool:  # noqa: ARG001  # the shape of every such function
     metrics = data.get("metrics")
     if not data.keys() >= {"category", "key", "value"} or not isinstance(metrics, Mapping | None):
         return False

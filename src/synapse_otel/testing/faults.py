@@ -53,7 +53,7 @@ class Status:
     message: str = ""
     grpc_code: str | None = None
 
-    def apply(self, call: Call) -> Answer:  # noqa: ARG002
+    def apply(self, call: Call) -> Answer:  # noqa: ARG002  # the shape of every such method
         """Answer with the error."""
         message = self.message or _MESSAGES.get(self.code, "a fault of the test collector")
         return Answer(self.code, self.body, message=message, retry_after=self.retry_after, grpc_code=self.grpc_code)
@@ -159,7 +159,7 @@ class Garbage:
 
     body: bytes = b"<html>\xff\xfe</html>"
 
-    def apply(self, call: Call) -> Answer:  # noqa: ARG002
+    def apply(self, call: Call) -> Answer:  # noqa: ARG002  # the shape of every such method
         """Answer with garbage."""
         return Answer(body=self.body)
 
@@ -176,6 +176,6 @@ class Redirect:
     location: str
     status: int = 307
 
-    def apply(self, call: Call) -> Answer:  # noqa: ARG002
+    def apply(self, call: Call) -> Answer:  # noqa: ARG002  # the shape of every such method
         """Answer with the location."""
         return Answer(self.status, b"", {"Location": self.location}, message=f"moved to {self.location}")

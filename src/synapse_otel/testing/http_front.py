@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Refuse: OTLP is posted."""
         self._send(Answer(405, message="only POST is served", headers={"Allow": "POST"}))
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # what the base class calls it
         """Be silent."""
 
     def _body(self, headers: dict[str, str]) -> bytes:

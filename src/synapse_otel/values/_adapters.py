@@ -60,7 +60,7 @@ def adapt(value: object, limits: Limits) -> object:
         if adapter is None:
             adapter = _remember(kind)
         return adapter(value, limits)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001  # foreign code runs in there
         return describe(repr, value)
 
 
@@ -231,7 +231,7 @@ def _array(value: Any, limits: Limits) -> object:
         return _summary(value, limits)
     try:
         return _array_elements(value, size)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001  # for whatever reason it has no elements
         # On a device that is gone, without storage, sparse: the repr of a tensor would fail alike, or print it all.
         return _summary(value, limits)
 

@@ -41,7 +41,7 @@ def plain(value: object, limits: Limits = DEFAULT_LIMITS, is_secret: Callable[[s
             if flat is not None:
                 return flat
         return _Walk(limits, is_secret).visit(value)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  # foreign code runs in there
         # The caller stands at the end of the stack, or there is no memory left.
         return clean_key(f"<{type_name(type(value))} (snapshot failed: {short_name(type(error))})>")
 
@@ -85,7 +85,7 @@ def _flat(value: dict[Any, Any], limits: Limits, is_secret: Callable[[str], bool
 def _verdict(is_secret: Callable[[str], bool], key: str) -> bool:
     try:
         return is_secret(key)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001  # a verdict that raises is yes
         return True
 
 
@@ -108,7 +108,7 @@ class _Walk:
         self.left -= 1
         kind = type(value)
         if kind is float or kind is bool or value is None:
-            return value  # type: ignore[no-any-return]
+            return value  # type: ignore[no-any-return]  # of a plain type, as was just found
         if kind is str:
             return self._string(value)
         if kind is int:

@@ -72,5 +72,5 @@ def describe(how: Callable[[object], str], value: object) -> str:
     """
     try:
         return str.__str__(how(value))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  # a foreign __str__ may raise anything
         return f"<{type_name(type(value))} ({how.__name__} failed: {short_name(type(error))})>"
