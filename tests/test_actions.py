@@ -167,7 +167,7 @@ class TestRunAction:
         )
 
     def test_the_annotation_of_a_function_is_its_model(self, ctx):
-        def train(params: Params, ctx: "Unknown"):  # noqa: F821
+        def train(params: Params, ctx: "Unknown"):  # noqa: F821  # not there, as is tested
             return params
 
         assert run_action(train, {"epochs": 2}, ctx) == Params(epochs=2)
@@ -180,7 +180,7 @@ class TestRunAction:
         assert run_action(train, None, ctx) == Params()
 
     def test_an_annotation_that_cannot_be_resolved_is_none(self, ctx):
-        def train(params: "Unknown", ctx):  # noqa: F821
+        def train(params: "Unknown", ctx):  # noqa: F821  # not there, as is tested
             return params
 
         assert run_action(train, {"epochs": "2"}, ctx) == {"epochs": "2"}

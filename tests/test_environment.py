@@ -183,7 +183,7 @@ def test_debug_is_a_truth_value_and_never_raises(data, debug):
 
 def test_private_names_are_no_attributes(env):
     with pytest.raises(AttributeError, match="'PluginEnvironment' object has no attribute '_secret'"):
-        env._secret  # noqa: B018
+        env._secret  # noqa: B018  # the look is the test
 
 
 def test_it_is_a_container_of_its_names():

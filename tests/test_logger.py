@@ -27,13 +27,13 @@ from synapse_otel.logger import (
 from synapse_otel.models import ActionStatus, DeliveryReport, LogLevel, ProgressData, RunStatus
 
 
-class SdkLevel(str, enum.Enum):  # noqa: UP042
+class SdkLevel(str, enum.Enum):  # noqa: UP042  # as users write it
     """The shape of the Synapse SDK's own enum."""
 
     WARNING = "warning"
 
 
-class Category(str, enum.Enum):  # noqa: UP042
+class Category(str, enum.Enum):  # noqa: UP042  # as users write it
     TRAIN = "train"
 
 

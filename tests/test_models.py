@@ -43,7 +43,7 @@ def test_progress_reads_its_category_as_step_too():
 
 def test_progress_cannot_be_changed():
     with pytest.raises(AttributeError, match="cannot assign to field 'current'"):
-        ProgressData(1, 2).current = 2  # type: ignore[misc]
+        ProgressData(1, 2).current = 2  # type: ignore[misc]  # it is frozen
 
 
 def test_the_totals_of_a_report_are_the_sums_over_its_kinds():

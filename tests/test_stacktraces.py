@@ -6,7 +6,7 @@ from synapse_otel import BaseAction, RuntimeContext, run_action
 from synapse_otel.stacktraces import stacktrace
 
 
-class Failing(BaseAction):  # type: ignore[type-arg]
+class Failing(BaseAction):  # type: ignore[type-arg]  # as users write it
     def execute(self) -> None:
         try:
             raise KeyError("inner")

@@ -227,7 +227,7 @@ class TestOrchestrator:
 
     def test_the_hook_runs_before_it_is_known_whether_to_skip(self, shared):
         seen = []
-        hook = lambda name, context: seen.append((name, context.current_step))  # noqa: E731
+        hook = lambda name, context: seen.append((name, context.current_step))  # noqa: E731  # one line is enough
         Orchestrator(registry_of(Step("a", skip=True)), shared, before_step=hook).execute()
         assert seen == [("a", "a")]
 

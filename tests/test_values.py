@@ -31,7 +31,7 @@ from synapse_otel.values import DEFAULT_LIMITS, Limits, plain, text
 
 class Colour(enum.Enum):
     RED = "red"
-    BOTH = {"a": [1, 2]}  # noqa: RUF012
+    BOTH = {"a": [1, 2]}  # noqa: RUF012  # as users write it
     NESTED = fractions.Fraction(1, 2)
 
 
@@ -75,7 +75,7 @@ class Model(pydantic.BaseModel):
     x: int
     items: list[int] = []
 
-    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @pydantic.computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
     @property
     def boom(self) -> int:
         raise AssertionError
@@ -117,7 +117,7 @@ class MetaTensor(Tensor):
     def tolist(self) -> list[float]:
         raise NotImplementedError("no storage")
 
-    item = tolist  # type: ignore[assignment]
+    item = tolist  # type: ignore[assignment]  # hostile on purpose
 
     def __repr__(self) -> str:
         raise AssertionError
@@ -137,18 +137,18 @@ class DataFrame:
 
 class Series(DataFrame):
     __module__ = "pandas.core.series"
-    shape = (1000,)  # type: ignore[assignment]
+    shape = (1000,)  # type: ignore[assignment]  # hostile on purpose
     dtype = np.dtype("int64")
 
 
 class Timestamp(datetime.datetime):
     __module__ = "pandas._libs.tslibs.timestamps"
 
-    def isoformat(self, *_: Any, **__: Any) -> str:  # type: ignore[override]
+    def isoformat(self, *_: Any, **__: Any) -> str:  # type: ignore[override]  # as users write it
         return "2026-01-01T00:00:00.000000001"
 
 
-class LazyMapping(collections.abc.Mapping):  # type: ignore[type-arg]
+class LazyMapping(collections.abc.Mapping):  # type: ignore[type-arg]  # as users write it
     def __getitem__(self, key: Any) -> Any:
         return key * 2
 

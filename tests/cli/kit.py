@@ -49,7 +49,7 @@ def identity(
         "started": started,
         "resource": {"process.pid": 100 + number, "host.name": "box"},
     }
-    return rec.Identity(**{**values, **more})  # type: ignore[arg-type]
+    return rec.Identity(**{**values, **more})  # type: ignore[arg-type]  # values by name
 
 
 def write_journal(root: Path, who: rec.Identity, *records: rec.Record) -> JournalPath:

@@ -44,7 +44,7 @@ def opened(journal_dir: Path) -> Iterator[Callable[..., Journal]]:
     journals: list[Journal] = []
 
     def begin(*records: rec.Record, **who: object) -> Journal:
-        journals.append(Journal(journal_dir, identity(**who)))  # type: ignore[arg-type]
+        journals.append(Journal(journal_dir, identity(**who)))  # type: ignore[arg-type]  # values by name
         for record in records:
             journals[-1].append(record)
         return journals[-1]

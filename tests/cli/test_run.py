@@ -86,7 +86,7 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
 
     def launch(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
         given: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]  # options by name
             [program(), "run", *arguments], cwd=tmp_path, start_new_session=True, **given
         )
 

@@ -30,7 +30,7 @@ def deliver(run: Path, records: int | None = None, **tally: object) -> None:
     end = JournalReader(journal).end()
     for signal in ("traces", "metrics", "logs"):
         position = end if records is None else JournalReader(journal).read(Cursor().position, records).after
-        CursorFile(journal.cursor(signal)).save(Cursor(position=position, **tally))  # type: ignore[arg-type]
+        CursorFile(journal.cursor(signal)).save(Cursor(position=position, **tally))  # type: ignore[arg-type]  # values by name
 
 
 def test_runs_are_listed_newest_first_with_what_became_of_them(cli: Cli, journal_dir: Path) -> None:

@@ -19,7 +19,7 @@ def outcome_of(fault: Fault | None, protocol: str = "http/protobuf", timeout: st
     with Collector() as collector:
         if fault:
             collector.fail(fault)
-        environ = {**collector.env(protocol), "OTEL_EXPORTER_OTLP_TIMEOUT": timeout}  # type: ignore[arg-type]
+        environ = {**collector.env(protocol), "OTEL_EXPORTER_OTLP_TIMEOUT": timeout}  # type: ignore[arg-type]  # values by name
         sender = client(signal_settings(environ)["logs"])
         outcome = sender.send(b"")
         sender.close()

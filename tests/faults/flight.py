@@ -66,7 +66,7 @@ def arrived_whole(ctx: RuntimeContext, made: Mapping[str, int]) -> DeliveryRepor
 
 def seen(data: object) -> str:
     """How the `value` in a plugin's data is seen at the far end."""
-    return repr(_on_the_wire(Redactor().value(plain(data))["value"]))  # type: ignore[index]
+    return repr(_on_the_wire(Redactor().value(plain(data))["value"]))  # type: ignore[index]  # a dict comes back as one
 
 
 def on_arrival(records: Iterable[Any], key: str) -> dict[int, str]:

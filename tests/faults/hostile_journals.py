@@ -121,7 +121,7 @@ FORGED: dict[str, Callable[[JournalPath], None]] = {
         written(path, opened() + records(message("a"))),
         os.truncate(path.segment(1), HUGE),
         path.segment(2).write_bytes(opened(1) + records(message("b"))),
-    ),  # type: ignore[func-returns-value,return-value]
+    ),  # type: ignore[func-returns-value,return-value]  # a write in a lambda
     "nothing but sparse": _segments(b"", size=HUGE),
     "frame that says to be 4 GiB": _segments(opened() + b"\xff" * 8 + records(message("a")), size=HUGE),
     "beginnings of records": _segments(opened() + b"\x92\x00" * 2**18, opened(1)),

@@ -94,7 +94,7 @@ class RaisingModel(pydantic.BaseModel):
 
     x: int = 1
 
-    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @pydantic.computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
     @property
     def broken(self) -> int:
         raise HostileError
@@ -108,7 +108,7 @@ class Odd(enum.Enum):
     """An enum of values that no enum should have."""
 
     OBJECT = raising("__repr__")()
-    LIST = [1, [2]]  # noqa: RUF012
+    LIST = [1, [2]]  # noqa: RUF012  # as users write it
     NAN = float("nan")
     SURROGATE = "\udc80"
     HUGE = 1 << 5000
@@ -120,7 +120,7 @@ class Meta(type):
     def __getattribute__(cls, name: str) -> Any:
         raise HostileError(name)
 
-    __hash__ = __eq__ = refuse  # type: ignore[assignment]
+    __hash__ = __eq__ = refuse  # type: ignore[assignment]  # hostile on purpose
 
 
 class OfMeta(metaclass=Meta):
@@ -130,7 +130,7 @@ class OfMeta(metaclass=Meta):
 class BadZone(datetime.tzinfo):
     """A time zone that does not know the time."""
 
-    utcoffset = dst = tzname = refuse  # type: ignore[assignment]
+    utcoffset = dst = tzname = refuse  # type: ignore[assignment]  # hostile on purpose
 
 
 class SelfPrinting:

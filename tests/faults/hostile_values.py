@@ -61,7 +61,7 @@ def cyclic_errors() -> BaseException:
 
 
 def deep_group(depth: int = 2000) -> BaseException:
-    return nested(lambda inner: ExceptionGroup("deep", [inner or ValueError("leaf")]), depth)  # type: ignore[no-any-return]
+    return nested(lambda inner: ExceptionGroup("deep", [inner or ValueError("leaf")]), depth)  # type: ignore[no-any-return]  # any value
 
 
 def closed_file() -> Any:
@@ -105,7 +105,7 @@ def changing() -> dict[Any, Any]:
 
 
 def frame() -> Any:
-    password = "made-up"  # noqa: F841
+    password = "made-up"  # noqa: F841  # for the stack trace
     return sys._getframe()
 
 
@@ -136,7 +136,7 @@ ZOO: dict[str, Callable[[], Any]] = {
     "model": RaisingModel,
     "bare model": lambda: RaisingModel.__new__(RaisingModel),
     **{f"enum {name}": lambda name=name: Odd[name] for name in ("OBJECT", "LIST", "NAN", "SURROGATE", "HUGE")},
-    "flag": lambda: enum.Flag("F", ["A", "B"]).A,  # type: ignore[attr-defined]
+    "flag": lambda: enum.Flag("F", ["A", "B"]).A,  # type: ignore[attr-defined]  # made by name
     "class of a hostile metaclass": lambda: [OfMeta],
     "object of a hostile metaclass": OfMeta,
     "mock": MagicMock,

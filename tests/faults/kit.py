@@ -84,7 +84,7 @@ class Place:
             "SYNAPSE_OTEL_SHIPPER": self.shipper,
             "SYNAPSE_OTEL_AGENT_IDLE": "0.5",
             "SYNAPSE_OTEL_FINISH_TIMEOUT": str(FINISH_TIMEOUT),
-            **(collector.env(protocol) if collector else {}),  # type: ignore[arg-type]
+            **(collector.env(protocol) if collector else {}),  # type: ignore[arg-type]  # values by name
             **more,
         }
 

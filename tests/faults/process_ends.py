@@ -21,7 +21,7 @@ MADE_UP = "a made-up error"
 def segmentation_fault(run: Run) -> None:
     """Die in native code."""
     faulthandler.disable()
-    faulthandler._sigsegv()  # type: ignore[attr-defined]
+    faulthandler._sigsegv()  # type: ignore[attr-defined]  # CPython's own, for tests
 
 
 def abort(run: Run) -> None:

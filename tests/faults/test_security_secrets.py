@@ -213,7 +213,7 @@ def test_what_the_export_is_configured_with_is_in_no_notice_and_no_file(
     caplog.set_level(logging.DEBUG, "synapse_otel")
     with Collector(headers={"x-tenant": header}) as collector:
         fly_to(place.env(collector, protocol), monkeypatch)
-        url = urlsplit(collector.env(protocol)["OTEL_EXPORTER_OTLP_ENDPOINT"])  # type: ignore[arg-type]
+        url = urlsplit(collector.env(protocol)["OTEL_EXPORTER_OTLP_ENDPOINT"])  # type: ignore[arg-type]  # values by name
         if protocol != "grpc":
             address = f"{url.scheme}://user:{password}@{url.netloc}"
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
@@ -225,7 +225,7 @@ def test_what_the_export_is_configured_with_is_in_no_notice_and_no_file(
             Redirect(f"http://a:{password}@localhost/?k={header}"),
         ]
         for signal, fault in zip(("traces", "metrics", "logs"), itertools.cycle(faults)):
-            collector.fail(fault, signal=signal)  # type: ignore[arg-type]
+            collector.fail(fault, signal=signal)  # type: ignore[arg-type]  # values by name
         with RuntimeContext.open("job", "run") as ctx:
             ctx.log_message("hello")
             ctx.set_metrics({"a": 1}, "b")

@@ -211,7 +211,7 @@ def test_a_request_that_is_too_large_for_the_receiver_is_divided(
 ) -> None:
     """A receiver that takes less than 4 MiB gets smaller requests and all of the records."""
     with Collector(max_request_bytes=100_000) as collector:
-        for name, value in collector.env(protocol).items():  # type: ignore[arg-type]
+        for name, value in collector.env(protocol).items():  # type: ignore[arg-type]  # values by name
             monkeypatch.setenv(name, value)
         with RuntimeContext.open("job-1") as ctx:
             log_numbered(ctx, 2000)
@@ -235,7 +235,7 @@ def test_a_signal_that_is_not_served_is_set_aside(
 ) -> None:
     """An endpoint for traces only, as Jaeger's, gets the traces; each other signal is tried once and said once."""
     with Collector(signals={"traces"}) as collector:
-        for name, value in collector.env(protocol).items():  # type: ignore[arg-type]
+        for name, value in collector.env(protocol).items():  # type: ignore[arg-type]  # values by name
             monkeypatch.setenv(name, value)
         with caplog.at_level(logging.WARNING, "synapse_otel"), RuntimeContext.open("job-1") as ctx:
             log_numbered(ctx, 10)

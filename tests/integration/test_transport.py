@@ -23,7 +23,7 @@ def server_tls(authority: trustme.CA, *names: str, client_ca: bytes | None = Non
 
 
 def point_to(collector: Collector, protocol: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
-    for name, value in {**collector.env(protocol), **more}.items():  # type: ignore[arg-type]
+    for name, value in {**collector.env(protocol), **more}.items():  # type: ignore[arg-type]  # values by name
         monkeypatch.setenv(name, value)
 
 

@@ -73,7 +73,7 @@ def identity(journal_id: str | None = None, job_id: str = "job-1", **more: objec
         "started": T,
         "resource": {"service.name": "plugin"},
     }
-    return Identity(journal_id=journal_id or new_journal_id(), job_id=job_id, **{**fields, **more})  # type: ignore[arg-type]
+    return Identity(journal_id=journal_id or new_journal_id(), job_id=job_id, **{**fields, **more})  # type: ignore[arg-type]  # values by name
 
 
 def message(text: object, t: int = T) -> Message:
@@ -85,7 +85,7 @@ def dev_event(text: object, t: int = T) -> DevEvent:
 
 
 def open_journal(root: Path, **options: object) -> Journal:
-    return Journal(root, options.pop("identity", None) or identity(), **options)  # type: ignore[arg-type]
+    return Journal(root, options.pop("identity", None) or identity(), **options)  # type: ignore[arg-type]  # values by name
 
 
 def written(root: Path, records: Iterable[Record], **options: object) -> JournalPath:
@@ -131,7 +131,7 @@ def start(code: str, *arguments: object, before: list[str] | None = None, **opti
         text=True,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])},
-        **options,  # type: ignore[call-overload]
+        **options,  # type: ignore[call-overload]  # as `Popen` takes them
     )
 
 
@@ -149,6 +149,6 @@ def run(code: str, *arguments: object, **options: object) -> str:
 
 def wait_until(condition: object, seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():  # type: ignore[operator]  # not None here
         assert time.monotonic() < deadline, "timed out"
         time.sleep(0.002)

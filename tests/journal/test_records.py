@@ -126,6 +126,6 @@ def test_an_identity_has_ids_of_the_right_length(field: str, value: object) -> N
         "started": T,
         "resource": {},
     }
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=rec.Identity) == rec.Identity(**fields)  # type: ignore[arg-type]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=rec.Identity) == rec.Identity(**fields)  # type: ignore[arg-type]  # values by name
     with pytest.raises(msgspec.ValidationError):
         msgspec.msgpack.decode(msgspec.msgpack.encode({**fields, field: value}), type=rec.Identity)

@@ -273,7 +273,7 @@ def test_a_handler_may_close_the_journal(tmp_path: Path) -> None:
             journal.append(message("end"))
             journal.close()
 
-        with alarms(close), pytest.raises(RuntimeError, match="closed"):  # noqa: PT012
+        with alarms(close), pytest.raises(RuntimeError, match="closed"):  # noqa: PT012  # the alarm comes in the middle
             alarm(0.001 + attempt * 7e-5)
             while True:
                 journal.append(message(count))

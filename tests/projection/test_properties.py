@@ -47,7 +47,7 @@ def encoders_that_complain() -> Iterator[list[str]]:
     """What the SDK says when it leaves an attribute out: it logs, and goes on without it."""
     said: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]  # a handler of one test
     logger = logging.getLogger("opentelemetry")
     logger.addHandler(handler)
     try:

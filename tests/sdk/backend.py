@@ -80,7 +80,7 @@ def _handler(requests: list[Request], status: int) -> type[BaseHTTPRequestHandle
 
         do_GET = do_PATCH = do_POST = do_PUT = _answer
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # what the base class calls it
             """Silent."""
 
     return Handler

@@ -12,7 +12,7 @@ from synapse_otel.testing import Collector
 
 with warnings.catch_warnings():  # the SDK's own, of which there are some when it is imported
     warnings.simplefilter("ignore")
-    import synapse_sdk.plugins  # noqa: F401
+    import synapse_sdk.plugins  # noqa: F401  # for what it brings along
 
 
 @pytest.fixture

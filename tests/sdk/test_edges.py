@@ -223,7 +223,7 @@ class Quick(BaseStep[BaseStepContext]):
 class Wrapping(Quick):
     name = "wrapping"
 
-    def execute(self, context: BaseStepContext) -> StepResult:  # type: ignore[override]
+    def execute(self, context: BaseStepContext) -> StepResult:  # type: ignore[override]  # as users write it
         return Quick().execute(ctx=context)
 
 

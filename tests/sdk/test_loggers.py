@@ -362,7 +362,7 @@ def test_a_wrong_setting_is_said_and_reaches_no_plugin(
 class Shortened(Own):
     """One with a signature of its own, that hands on what the SDK's has."""
 
-    def log(self, event: str, data: Any, file: str | None = None) -> None:  # type: ignore[override]
+    def log(self, event: str, data: Any, file: str | None = None) -> None:  # type: ignore[override]  # as users write it
         super().log(LogLevel.INFO, event, data, file)
 
 

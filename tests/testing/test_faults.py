@@ -148,7 +148,7 @@ def test_misuse_of_the_schedule_raises(collector: Collector) -> None:
     with pytest.raises(ValueError, match=r"^times must be at least 1 or None, not 0$"):
         collector.fail(Status(503), times=0)
     with pytest.raises(ValueError, match=r"^signal must be 'traces', 'metrics', 'logs' or None, not 'spans'$"):
-        collector.fail(Status(503), signal="spans")  # type: ignore[arg-type]
+        collector.fail(Status(503), signal="spans")  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError, match=r"^accept=True needs after='body' or 'half_response'"):
         DropConnection("headers", accept=True)
     assert len(collector.faults) == 0
@@ -156,7 +156,7 @@ def test_misuse_of_the_schedule_raises(collector: Collector) -> None:
 
 def test_a_poisoned_record_takes_its_whole_request_along(collector: Collector) -> None:
     """A request with a poisoned item is refused and leaves nothing behind; its neighbours alone are accepted."""
-    collector.fail(Refuse(lambda item: item.body == "poison"))  # type: ignore[union-attr]
+    collector.fail(Refuse(lambda item: item.body == "poison"))  # type: ignore[union-attr]  # only logs come
     assert senders.post(collector, senders.logs_body("a", "poison", "b"), "logs").status_code == 400
     assert senders.call(collector, senders.logs_body("poison"), "logs")[0].name == "INVALID_ARGUMENT"
     assert senders.post(collector, senders.logs_body("a", "b"), "logs").status_code == 200
@@ -205,7 +205,7 @@ def test_a_fault_of_ones_own(collector: Collector) -> None:
 
 def test_a_fault_that_raises_is_an_internal_error(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     """A mistake in a test's own predicate is logged and answered, and does not hang the sender."""
-    collector.fail(Refuse(lambda item: item.body == "x"))  # type: ignore[union-attr]
+    collector.fail(Refuse(lambda item: item.body == "x"))  # type: ignore[union-attr]  # only logs come
     answer = senders.post(collector, BODY)
     assert answer.status_code == 500
     assert b"a fault failed: AttributeError" in answer.content

@@ -34,7 +34,7 @@ def test_signals_that_are_not_served_do_not_exist() -> None:
         assert codes == ["OK", "UNIMPLEMENTED", "UNIMPLEMENTED"]
         assert [request.signal for request in collector.requests] == ["traces", "metrics", "logs"] * 2
     with pytest.raises(ValueError, match=r"^signals must be among \['logs', 'metrics', 'traces'\], not \['spans'\]$"):
-        Collector(signals={"spans"})  # type: ignore[arg-type]
+        Collector(signals={"spans"})  # type: ignore[arg-type]  # what is refused
 
 
 def test_other_paths_and_verbs_are_noted_and_refused(collector: Collector) -> None:
